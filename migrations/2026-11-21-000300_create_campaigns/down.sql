@@ -1,0 +1,2 @@
+drop table campaign_policies;
+drop table campaigns;

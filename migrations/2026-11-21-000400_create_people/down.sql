@@ -1,0 +1,3 @@
+drop table identity_merges;
+drop table identities;
+drop table people;

@@ -1,0 +1,2 @@
+drop table member_segments;
+drop table members;

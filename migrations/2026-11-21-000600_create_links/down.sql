@@ -1,0 +1,2 @@
+drop table link_claims;
+drop table links;

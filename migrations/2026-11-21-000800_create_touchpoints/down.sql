@@ -1,0 +1,3 @@
+drop table refunds;
+drop table conversions;
+drop table touchpoints;

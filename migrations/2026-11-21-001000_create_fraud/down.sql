@@ -1,0 +1,2 @@
+drop table fraud_alerts;
+drop table fraud_assessments;

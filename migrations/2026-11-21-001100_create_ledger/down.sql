@@ -1,0 +1,3 @@
+drop view ledger_entries;
+drop table ledger_transfers;
+drop table ledger_accounts;

@@ -1,0 +1,2 @@
+drop table reward_caps;
+drop table rewards;

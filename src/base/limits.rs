@@ -1,0 +1,87 @@
+//! Every cap in one place: queues, lists, bodies, depths, pages, retries, deadlines. Units stand last in each name.
+
+/// Rows of a page when the caller does not say.
+pub const PAGE_SIZE_DEFAULT: i32 = 20;
+/// Rows of a page at most.
+pub const PAGE_SIZE_MAX: i32 = 500;
+
+/// A webhook's or a GraphQL request's body.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Events in one array of a webhook or of `ingestEvents`.
+pub const EVENTS_PER_REQUEST_MAX: usize = 1_000;
+/// `properties` of one event, as JSON text.
+pub const PROPERTIES_BYTES_MAX: usize = 4 * 1024;
+/// Any single text field of an event.
+pub const EVENT_TEXT_BYTES_MAX: usize = 512;
+/// A URL field of an event.
+pub const URL_BYTES_MAX: usize = 2_048;
+
+/// Events that wait for the group commit before the door answers 503.
+pub const INGEST_QUEUE_MAX: usize = 10_000;
+/// Events of one group commit.
+pub const INGEST_BATCH_MAX: usize = 256;
+/// How long the first event of a group waits for company.
+pub const INGEST_WAIT_MS: u64 = 2;
+
+/// Events that the worker takes in one transaction.
+pub const WORKER_BATCH_MAX: i64 = 1_000;
+/// Shards of the log; a brand belongs to one.
+pub const SHARD_COUNT: i16 = 16;
+
+/// How often a transaction is tried when the database asks for it (deadlock, serialisation, lost connection).
+pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
+/// Statement deadline of requests from the API.
+pub const STATEMENT_TIMEOUT_MS: u64 = 10_000;
+
+/// Links in one `generateLinks`.
+pub const LINKS_PER_REQUEST_MAX: usize = 1_000;
+/// Lifetime of a link when the caller does not say: 7 days.
+pub const LINK_TTL_SECONDS_DEFAULT: i64 = 7 * 24 * 3_600;
+/// Lifetime of a link at most: 5 years.
+pub const LINK_TTL_SECONDS_MAX: i64 = 5 * 365 * 24 * 3_600;
+
+/// Members on one local path before the next opens a new segment (`docs/quirks.md` says why a path cannot simply grow).
+pub const SEGMENT_LEVELS_MAX: usize = 64;
+/// Referral hops that a tree query or an up-line may ask for.
+pub const HOPS_MAX: i32 = 100;
+/// Nodes of one `referralTree` answer.
+pub const TREE_NODES_MAX: usize = 2_000;
+/// Degrees of a reward policy.
+pub const REWARD_DEGREES_MAX: usize = 10;
+/// Touchpoints of one person that attribution considers, the latest first.
+pub const TOUCHPOINTS_PER_PERSON_MAX: i64 = 1_000;
+
+/// Nesting of a GraphQL document.
+pub const GRAPHQL_DEPTH_MAX: usize = 12;
+/// Cost of a GraphQL document: one per field, times the page size of each list around it.
+pub const GRAPHQL_COST_MAX: usize = 50_000;
+/// Aliases in a GraphQL document.
+pub const GRAPHQL_ALIASES_MAX: usize = 30;
+/// Fields at the root of a GraphQL operation.
+pub const GRAPHQL_ROOT_FIELDS_MAX: usize = 30;
+/// Directives on one field.
+pub const GRAPHQL_DIRECTIVES_MAX: usize = 5;
+/// Tokens of a GraphQL document.
+pub const GRAPHQL_TOKENS_MAX: usize = 4_000;
+/// Bytes of a GraphQL document.
+pub const GRAPHQL_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
+/// Operations in one document.
+pub const GRAPHQL_OPERATIONS_MAX: usize = 10;
+/// Identifiers of one `nodes(ids:)`.
+pub const NODES_PER_REQUEST_MAX: usize = 100;
+
+/// Time to `connection_init` on a WebSocket.
+pub const SOCKET_INIT_SECONDS: u64 = 10;
+/// Subscriptions on one WebSocket.
+pub const SOCKET_SUBSCRIPTIONS_MAX: usize = 20;
+/// WebSockets that one API key may hold open.
+pub const SOCKETS_PER_KEY_MAX: usize = 50;
+/// One WebSocket message.
+pub const SOCKET_MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Time to the end of a request's headers.
+pub const HEADER_READ_SECONDS: u64 = 10;
+/// Time to the end of a request's body.
+pub const BODY_READ_SECONDS: u64 = 30;
+
+/// Entries that the outbox relay keeps in a brand's Redis stream; older ones are read from PostgreSQL.
+pub const STREAM_LENGTH_MAX: u64 = 10_000;

@@ -1,0 +1,50 @@
+//! What a failed statement means: whether it may be tried again, and which named constraint refused it.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use crate::base::Error;
+
+/// Turns a database error into a fault, marked transient where the same work may succeed if it is tried again.
+#[must_use]
+pub fn fault(doing: &'static str) -> impl FnOnce(DieselError) -> Error {
+    move |error| if is_transient(&error) { Error::transient(doing, error) } else { Error::fault(doing, error) }
+}
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Self {
+        fault("talking to PostgreSQL")(error)
+    }
+}
+
+/// The name of the constraint that refused a write, if that is what happened.
+#[must_use]
+pub fn constraint_of(error: &DieselError) -> Option<&str> {
+    match error {
+        DieselError::DatabaseError(_, info) => info.constraint_name(),
+        _ => None,
+    }
+}
+
+/// Deadlock, serialisation, a lost connection, a server that is shutting down, starting, out of connections or of disk.
+fn is_transient(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(
+            DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ClosedConnection,
+            _,
+        )
+        | DieselError::BrokenTransactionManager => true,
+        DieselError::DatabaseError(_, info) => {
+            let message = info.message();
+            let marks = ["deadlock detected", "terminating connection", "the database system is", "connection closed"];
+            let more = [
+                "too many clients",
+                "No space left",
+                "could not extend",
+                "canceling statement",
+                "communicating with the server",
+            ];
+            marks.iter().chain(&more).any(|mark| message.contains(mark))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,454 @@
+//! The tables as Diesel sees them. Written by `./dev generate` from the migrated database: do not edit.
+
+diesel::table! {
+    api_keys (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        role -> Text,
+        key_hash -> Bytea,
+        creator_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    attribution_records (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        conversion_id -> Uuid,
+        touchpoint_id -> Uuid,
+        creator_id -> Nullable<Uuid>,
+        referrer_id -> Nullable<Uuid>,
+        campaign_id -> Uuid,
+        model -> Text,
+        policy_version -> Int4,
+        generation -> Int4,
+        degree -> Int2,
+        weight_units -> Int8,
+        amount_minor -> Int8,
+        currency -> Text,
+        occurred_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+        superseded_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    brand_counters (brand_id, name) {
+        brand_id -> Uuid,
+        name -> Text,
+        value -> Int8,
+    }
+}
+
+diesel::table! {
+    brands (id) {
+        id -> Uuid,
+        slug -> Text,
+        name -> Text,
+        currency -> Text,
+        shard -> Int2,
+        keeps_properties -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    campaign_policies (brand_id, campaign_id, version) {
+        brand_id -> Uuid,
+        campaign_id -> Uuid,
+        version -> Int4,
+        attribution -> Jsonb,
+        reward -> Jsonb,
+        fraud -> Jsonb,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    campaigns (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        slug -> Text,
+        name -> Text,
+        objective -> Text,
+        status -> Text,
+        starts_at -> Nullable<Timestamptz>,
+        ends_at -> Nullable<Timestamptz>,
+        budget_minor -> Nullable<Int8>,
+        currency -> Text,
+        destination_url -> Nullable<Text>,
+        policy_version -> Int4,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    conversions (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        person_id -> Uuid,
+        member_id -> Nullable<Uuid>,
+        campaign_id -> Nullable<Uuid>,
+        policy_version -> Nullable<Int4>,
+        generation -> Int4,
+        order_id -> Nullable<Text>,
+        amount_minor -> Int8,
+        refunded_minor -> Int8,
+        currency -> Text,
+        occurred_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    creators (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        handle -> Text,
+        display_name -> Text,
+        status -> Text,
+        tier -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    event_keys (brand_id, source_id, key_hash) {
+        brand_id -> Uuid,
+        source_id -> Uuid,
+        key_hash -> Bytea,
+        body_hash -> Bytea,
+        event_id -> Uuid,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    events (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        source_id -> Uuid,
+        shard -> Int2,
+        recorded_xid -> Int8,
+        seq -> Int8,
+        event_type -> Nullable<Text>,
+        state -> Text,
+        code -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        occurred_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+        payload -> Nullable<Jsonb>,
+        raw_sealed -> Nullable<Bytea>,
+        attempt_count -> Int2,
+    }
+}
+
+diesel::table! {
+    fraud_alerts (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        seq -> Int8,
+        cause_key -> Text,
+        assessment_id -> Uuid,
+        subject_kind -> Text,
+        subject_id -> Uuid,
+        campaign_id -> Nullable<Uuid>,
+        creator_id -> Nullable<Uuid>,
+        member_id -> Nullable<Uuid>,
+        decision -> Text,
+        score_ppm -> Int4,
+        signals -> Jsonb,
+        occurrence_count -> Int8,
+        state -> Text,
+        at_risk_minor -> Int8,
+        currency -> Text,
+        raised_at -> Timestamptz,
+        reviewed_at -> Nullable<Timestamptz>,
+        reviewed_by -> Nullable<Uuid>,
+        review_note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    fraud_assessments (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        subject_kind -> Text,
+        subject_id -> Uuid,
+        campaign_id -> Nullable<Uuid>,
+        creator_id -> Nullable<Uuid>,
+        member_id -> Nullable<Uuid>,
+        policy_version -> Int4,
+        decision -> Text,
+        score_ppm -> Int4,
+        signals -> Jsonb,
+        assessed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (brand_id, operation, key) {
+        brand_id -> Uuid,
+        operation -> Text,
+        key -> Text,
+        request_hash -> Bytea,
+        result -> Jsonb,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    identities (brand_id, kind, value_hash) {
+        brand_id -> Uuid,
+        kind -> Text,
+        value_hash -> Bytea,
+        person_id -> Uuid,
+        first_seen_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    identity_merges (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        from_person_id -> Uuid,
+        into_person_id -> Uuid,
+        event_id -> Uuid,
+        merged_at -> Timestamptz,
+        undone_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    ledger_accounts (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        bucket -> Text,
+        owner_kind -> Text,
+        owner_id -> Uuid,
+        currency -> Text,
+        debit_minor -> Int8,
+        credit_minor -> Int8,
+        is_guarded -> Bool,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ledger_transfers (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        debit_account_id -> Uuid,
+        credit_account_id -> Uuid,
+        amount_minor -> Int8,
+        currency -> Text,
+        kind -> Text,
+        reward_id -> Nullable<Uuid>,
+        campaign_id -> Nullable<Uuid>,
+        reverses_id -> Nullable<Uuid>,
+        posted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    link_claims (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        link_id -> Uuid,
+        claimant_hash -> Bytea,
+        method -> Text,
+        confidence_ppm -> Int4,
+        candidate_count -> Int4,
+        claimed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    links (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        token -> Text,
+        campaign_id -> Uuid,
+        creator_id -> Nullable<Uuid>,
+        member_id -> Nullable<Uuid>,
+        platform -> Text,
+        sub_id -> Nullable<Text>,
+        destination_url -> Text,
+        utm_source -> Text,
+        utm_medium -> Text,
+        utm_campaign -> Text,
+        utm_content -> Nullable<Text>,
+        utm_term -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        click_count -> Int8,
+        signup_count -> Int8,
+        conversion_count -> Int8,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    member_segments (brand_id, root_member_id) {
+        brand_id -> Uuid,
+        root_member_id -> Uuid,
+        parent_path -> Text,
+    }
+}
+
+diesel::table! {
+    members (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        number -> Int8,
+        external_id -> Nullable<Text>,
+        person_id -> Nullable<Uuid>,
+        status -> Text,
+        referrer_id -> Nullable<Uuid>,
+        creator_id -> Nullable<Uuid>,
+        campaign_id -> Nullable<Uuid>,
+        path -> Text,
+        depth -> Int4,
+        joined_at -> Timestamptz,
+        signed_up_at -> Nullable<Timestamptz>,
+        activated_at -> Nullable<Timestamptz>,
+        activation_count -> Int4,
+        referee_count -> Int4,
+        pending_referrer_external_id -> Nullable<Text>,
+        erased_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outbox (brand_id, seq) {
+        brand_id -> Uuid,
+        seq -> Int8,
+        topic -> Text,
+        subject_id -> Uuid,
+        recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    people (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        canonical_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    platform_accounts (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        creator_id -> Uuid,
+        platform -> Text,
+        external_id -> Text,
+        username -> Nullable<Text>,
+        verified_at -> Nullable<Timestamptz>,
+        follower_count -> Nullable<Int4>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    positions (consumer, shard) {
+        consumer -> Text,
+        shard -> Int2,
+        recorded_xid -> Int8,
+        seq -> Int8,
+        moved_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    refunds (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        conversion_id -> Uuid,
+        amount_minor -> Int8,
+        currency -> Text,
+        occurred_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    reward_caps (brand_id, campaign_id, beneficiary_id, day) {
+        brand_id -> Uuid,
+        campaign_id -> Uuid,
+        beneficiary_id -> Uuid,
+        day -> Date,
+        granted_count -> Int4,
+    }
+}
+
+diesel::table! {
+    rewards (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        idempotency_key -> Text,
+        campaign_id -> Uuid,
+        policy_version -> Int4,
+        kind -> Text,
+        beneficiary_creator_id -> Nullable<Uuid>,
+        beneficiary_member_id -> Nullable<Uuid>,
+        referee_id -> Nullable<Uuid>,
+        conversion_id -> Nullable<Uuid>,
+        cause_event_id -> Nullable<Uuid>,
+        degree -> Int2,
+        amount_minor -> Int8,
+        reversed_minor -> Int8,
+        currency -> Text,
+        state -> Text,
+        reason -> Nullable<Text>,
+        triggered_at -> Timestamptz,
+        releases_at -> Nullable<Timestamptz>,
+        settled_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    touchpoints (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        person_id -> Uuid,
+        member_id -> Nullable<Uuid>,
+        kind -> Text,
+        occurred_at -> Timestamptz,
+        recorded_at -> Timestamptz,
+        creator_id -> Nullable<Uuid>,
+        referrer_id -> Nullable<Uuid>,
+        link_id -> Nullable<Uuid>,
+        campaign_id -> Nullable<Uuid>,
+        platform -> Text,
+        sub_id -> Nullable<Text>,
+        channel -> Nullable<Text>,
+        ip_hash -> Nullable<Bytea>,
+        device_hash -> Nullable<Bytea>,
+        agent_class -> Text,
+        has_consent -> Bool,
+        is_payable -> Bool,
+        decision -> Text,
+    }
+}
+
+diesel::table! {
+    webhook_sources (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        slug -> Text,
+        name -> Text,
+        scheme -> Text,
+        secret_sealed -> Bytea,
+        previous_secret_sealed -> Nullable<Bytea>,
+        previous_expires_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        disabled_at -> Nullable<Timestamptz>,
+    }
+}

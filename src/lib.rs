@@ -1,0 +1,47 @@
+//! Grapevine measures word of mouth: who invited whom, who gets the credit, what is owed, and what is fraud.
+//!
+//! This file is the map. Modules stand in dependency order: **a module imports only from modules above it**, and
+//! `tests/it/tidy.rs` rejects everything else. Start at `worker/pipeline.rs` for the life of an event.
+
+// Ground: ids, money, time, chance, pages, limits, and the one error type.
+pub mod base;
+
+// Plumbing.
+pub mod config;
+pub mod telemetry;
+pub mod db;
+pub mod kv;
+
+// Instruments.
+pub mod access;
+pub mod ledger;
+pub mod outbox;
+
+// Nouns.
+pub mod creators;
+pub mod campaigns;
+pub mod members;
+pub mod links;
+
+// Facts.
+pub mod events;
+pub mod platforms;
+pub mod identity;
+pub mod ingest;
+
+// Judgements.
+pub mod attribution;
+pub mod fraud;
+pub mod rewards;
+pub mod cohorts;
+
+// Wide readers.
+pub mod verify;
+
+// Doors.
+pub mod app;
+pub mod worker;
+pub mod graphql;
+pub mod http;
+pub mod embedded;
+pub mod cli;

@@ -1,0 +1,42 @@
+//! Members and the referral forest: who invited whom, at any depth.
+//! It never lets a cycle in, and never gives a member two referrers.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::text_enum;
+
+text_enum! {
+    /// How far a member has come. An ERASED one keeps its place in the forest and nothing else.
+    MemberStatus {
+        Invited = "INVITED",
+        SignedUp = "SIGNED_UP",
+        Activated = "ACTIVATED",
+        Churned = "CHURNED",
+        Erased = "ERASED",
+    }
+}
+
+/// One member.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub id: Uuid,
+    pub number: i64,
+    pub external_id: Option<String>,
+    pub person_id: Option<Uuid>,
+    pub status: MemberStatus,
+    pub referrer_id: Option<Uuid>,
+    /// The creator whose link this member joined through; on a root, the creator whose tree it is.
+    pub creator_id: Option<Uuid>,
+    pub campaign_id: Option<Uuid>,
+    /// The path within the member's segment, labels joined by points.
+    pub path: String,
+    /// Hops to the root, across segments.
+    pub depth: i32,
+    /// Sign-up, or the invitation for a member that has not signed up yet.
+    pub joined_at: DateTime<Utc>,
+    pub signed_up_at: Option<DateTime<Utc>>,
+    pub activated_at: Option<DateTime<Utc>>,
+    pub activation_count: i32,
+    pub referee_count: i32,
+}

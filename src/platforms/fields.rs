@@ -1,0 +1,59 @@
+//! What a sender says about one event, as text and numbers, before it is checked and resolved.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// The fields of an inbound event, by the names of the HTTP contract. Unknown fields are tolerated: senders add them without notice.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct EventFields {
+    pub event_type: Option<String>,
+    /// RFC 3339, or Unix seconds or milliseconds.
+    pub timestamp: Option<Box<RawValue>>,
+    pub event_id: Option<String>,
+    pub creator_id: Option<String>,
+    pub campaign: Option<String>,
+    pub sub_id: Option<String>,
+    pub user_id: Option<String>,
+    pub anonymous_id: Option<String>,
+    pub link_token: Option<String>,
+    /// The `gv_click` that the redirect passed on.
+    pub click_id: Option<String>,
+    pub referrer_user_id: Option<String>,
+    pub order_id: Option<String>,
+    /// A decimal string, or a JSON number that is read from its own digits.
+    pub conversion_value: Option<Box<RawValue>>,
+    pub currency: Option<String>,
+    pub platform: Option<String>,
+    pub url: Option<String>,
+    pub ip: Option<String>,
+    pub user_agent: Option<String>,
+    pub device_id: Option<String>,
+    pub consent: Option<Consent>,
+    pub properties: Option<Box<RawValue>>,
+    /// False for a probabilistic match. Set by our own doors only, never read from a body.
+    #[serde(skip)]
+    pub is_unpayable: bool,
+}
+
+/// What the person agreed to.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Consent {
+    pub attribution: Option<bool>,
+    pub at: Option<String>,
+    pub version: Option<String>,
+}
+
+/// One thing that was posted: readable fields with the raw JSON that they came from, or bytes that could not be read.
+#[derive(Clone, Debug)]
+pub enum Submission {
+    Fields { fields: Box<EventFields>, raw: Vec<u8> },
+    Unreadable { raw: Vec<u8>, code: &'static str, reason: String },
+}
+
+/// A body as an adapter read it.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// Whether the answer is an array, item by item.
+    pub is_array: bool,
+    pub items: Vec<Submission>,
+}

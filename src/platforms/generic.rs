@@ -1,0 +1,1 @@
+//! The generic source: a JSON object or array, signed with HMAC-SHA256 over the raw body.
