@@ -371,7 +371,8 @@ diesel::table! {
     refunds (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
-        conversion_id -> Uuid,
+        order_id -> Text,
+        conversion_id -> Nullable<Uuid>,
         amount_minor -> Int8,
         currency -> Text,
         occurred_at -> Timestamptz,
@@ -428,12 +429,10 @@ diesel::table! {
         campaign_id -> Nullable<Uuid>,
         platform -> Text,
         sub_id -> Nullable<Text>,
-        channel -> Nullable<Text>,
         ip_hash -> Nullable<Bytea>,
         device_hash -> Nullable<Bytea>,
         agent_class -> Text,
         has_consent -> Bool,
-        is_payable -> Bool,
         decision -> Text,
     }
 }

@@ -80,16 +80,12 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channel: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_hash: Option<Hash16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device_hash: Option<Hash16>,
     pub agent_class: AgentClass,
     /// False only where the sender says that attribution was not consented to.
     pub has_consent: bool,
-    /// False for a probabilistic match: recorded, never paid.
-    pub is_payable: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<serde_json::Value>,
 }
