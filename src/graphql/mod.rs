@@ -9,6 +9,7 @@ pub mod scalars;
 
 mod brands;
 mod campaigns;
+mod creator_changes;
 mod creators;
 mod enums;
 mod links;
@@ -47,7 +48,7 @@ pub struct Query(
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
 #[derive(MergedObject, Default)]
-pub struct Mutation(creators::CreatorMutation);
+pub struct Mutation(creator_changes::CreatorMutation);
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
 #[must_use]
