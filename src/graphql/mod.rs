@@ -8,13 +8,17 @@ pub mod loaders;
 pub mod scalars;
 
 mod brands;
+mod campaign_changes;
 mod campaigns;
+mod claims;
 mod creator_changes;
 mod creators;
 mod enums;
+mod link_changes;
 mod links;
 mod members;
 mod node;
+mod policies;
 
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
 
@@ -48,7 +52,12 @@ pub struct Query(
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
 #[derive(MergedObject, Default)]
-pub struct Mutation(creator_changes::CreatorMutation);
+pub struct Mutation(
+    creator_changes::CreatorMutation,
+    campaign_changes::CampaignMutation,
+    link_changes::LinkMutation,
+    claims::ClaimMutation,
+);
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
 #[must_use]
