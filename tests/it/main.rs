@@ -1,3 +1,4 @@
+mod http;
 fn main() {}
 
 mod schema;
