@@ -1,4 +1,7 @@
-mod http;
-fn main() {}
+//! All tests in one binary: it links once, and its tests run side by side.
 
+mod support;
+
+mod http;
+mod kit;
 mod schema;

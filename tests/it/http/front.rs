@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use grapevine::app::App;
 use grapevine::http::{Options, serve_with};
-use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::bench::TestApp;
+use crate::support::TestApp;
 
 /// A subscription that stays silent in an empty brand.
 pub const SUBSCRIPTION: &str = "subscription { fraudAlerts { __typename } }";
@@ -43,13 +43,13 @@ impl Front {
     }
 
     pub async fn open_with(options: Options) -> Self {
-        let app = TestApp::new().await;
-        let key = app.admin_key().await;
+        let app = TestApp::start().await;
+        let key = app.key.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        let served = tokio::spawn(serve_with(app.app.clone(), listener, stop.clone(), options));
-        let client = Client::builder().redirect(Policy::none()).build().unwrap();
+        let served = tokio::spawn(serve_with(App::clone(&app), listener, stop.clone(), options));
+        let client = app.client.clone();
         Self { app, url, key, client, stop, served }
     }
 

@@ -1,6 +1,5 @@
 //! The HTTP door on a real port, spoken to by real clients and by hostile ones.
 
-mod bench;
 mod front;
 mod graphql_over_http;
 mod health;

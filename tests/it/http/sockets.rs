@@ -98,7 +98,7 @@ async fn a_revoked_key_takes_its_sockets_with_it() {
     let messages = json!([init(&front), subscribe("1")]);
     let revoke = async {
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        let app = &front.app.app;
+        let app = &front.app;
         let mut conn = app.db.conn().await.unwrap();
         let scope = grapevine::access::authenticate(&mut conn, &app.env, &front.key).await.unwrap().unwrap();
         revoke_key(&mut conn, &scope, &app.env, scope.key_id.unwrap()).await.unwrap();

@@ -10,10 +10,10 @@ use super::front::Front;
 const SIGNATURE: &str = "x-webhook-signature";
 
 async fn source(front: &Front) -> (Source, String) {
-    let app = &front.app.app;
+    let app = &front.app;
     let mut conn = app.db.conn().await.unwrap();
     let input = NewSource { name: "shop".to_owned(), scheme: Scheme::Generic };
-    create_source(&mut conn, &front.app.scope(), &app.env, &app.keyring, input).await.unwrap()
+    create_source(&mut conn, &front.app.scope, &app.env, &app.keyring, input).await.unwrap()
 }
 
 async fn send(front: &Front, source: &(Source, String), body: &[u8]) -> Response {
