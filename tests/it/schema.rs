@@ -14,7 +14,10 @@ fn the_schema_file_is_what_the_binary_serves() {
         std::fs::write(FILE, &sdl).unwrap();
     }
     let held = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(held == sdl, "schema.graphql is not what the binary serves: run GRAPEVINE_WRITE=1 cargo test --test it schema");
+    assert!(
+        held == sdl,
+        "schema.graphql is not what the binary serves: run GRAPEVINE_WRITE=1 cargo test --test it schema"
+    );
 }
 
 #[test]
