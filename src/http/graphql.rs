@@ -94,7 +94,7 @@ async fn call_of_body(house: &House, parts: &Parts, body: axum::body::Body) -> R
     let read = body::read(&parts.headers, body, BODY_BYTES_MAX, house.options.body_read).await;
     let bytes = read.map_err(Unread::describe)?;
     let value = strict_json::parse(&bytes)
-        .map_err(|_: serde_json::Error| bad("The body must be one JSON object in which no key stands twice."))?;
+        .map_err(|_error| bad("The body must be one JSON object in which no key stands twice."))?;
     match value {
         Value::Object(fields) => call_of_fields(fields),
         Value::Array(_) => Err(bad("Batches are not taken: send each operation in a request of its own.")),
@@ -109,7 +109,7 @@ fn call_of_query(parts: &Parts) -> Result<Call, BadCall> {
             "query" | "operationName" => Value::String(value.into_owned()),
             "variables" | "extensions" if value.is_empty() => Value::Null,
             "variables" | "extensions" => strict_json::parse(value.as_bytes())
-                .map_err(|_: serde_json::Error| bad("The parameters variables and extensions must be JSON objects."))?,
+                .map_err(|_error| bad("The parameters variables and extensions must be JSON objects."))?,
             _ => continue,
         };
         if fields.insert(name.into_owned(), value).is_some() {

@@ -181,7 +181,7 @@ impl Session {
         let Some(speaker) = &self.speaker else { return Err(UNAUTHORIZED) };
         let id = id_of(&mut fields).ok_or(BAD_MESSAGE)?;
         let Some(Value::Object(payload)) = fields.remove("payload") else { return Err(BAD_MESSAGE) };
-        let call = call_of_fields(payload).map_err(|_: (_, _, _)| BAD_MESSAGE)?;
+        let call = call_of_fields(payload).map_err(|_refusal| BAD_MESSAGE)?;
         if self.running.contains_key(&id) {
             return Err((4409, "Subscriber already exists"));
         }

@@ -1,31 +1,24 @@
 //! Webhooks: what is authentic is always taken, and what is not learns nothing.
 
-use grapevine::ingest::{NewSource, Source, create_source};
-use grapevine::platforms::{Scheme, sign_generic};
+use grapevine::platforms::sign_generic;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::front::Front;
+use crate::support::TestSource;
 
 const SIGNATURE: &str = "x-webhook-signature";
 
-async fn source(front: &Front) -> (Source, String) {
-    let app = &front.app;
-    let mut conn = app.db.conn().await.unwrap();
-    let input = NewSource { name: "shop".to_owned(), scheme: Scheme::Generic };
-    create_source(&mut conn, &front.app.scope, &app.env, &app.keyring, input).await.unwrap()
-}
-
-async fn send(front: &Front, source: &(Source, String), body: &[u8]) -> Response {
-    let signature = sign_generic(source.1.as_bytes(), body);
-    let request = front.client.post(format!("{}/webhooks/{}", front.url, source.0.slug)).header(SIGNATURE, signature);
+async fn send(front: &Front, source: &TestSource, body: &[u8]) -> Response {
+    let signature = sign_generic(source.secret.as_bytes(), body);
+    let request = front.client.post(format!("{}/webhooks/{}", front.url, source.slug)).header(SIGNATURE, signature);
     request.body(body.to_vec()).send().await.unwrap()
 }
 
 #[tokio::test]
 async fn an_event_is_queued_once_and_told_so_again() {
     let front = Front::open().await;
-    let source = source(&front).await;
+    let source = front.app.source().await;
     let body = br#"{"event_type":"identify","event_id":"e1","user_id":"u1","anonymous_id":"a1"}"#;
     let first = send(&front, &source, body).await;
     assert_eq!(first.status(), StatusCode::ACCEPTED);
@@ -42,7 +35,7 @@ async fn an_event_is_queued_once_and_told_so_again() {
 #[tokio::test]
 async fn what_is_authentic_but_unreadable_is_kept() {
     let front = Front::open().await;
-    let source = source(&front).await;
+    let source = front.app.source().await;
     for body in [&b"not json"[..], b"", b"\xff\xfe", b"5", br#"{"event_type":"nonsense"}"#] {
         let response = send(&front, &source, body).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
@@ -56,7 +49,7 @@ async fn what_is_authentic_but_unreadable_is_kept() {
 #[tokio::test]
 async fn an_array_is_answered_item_by_item() {
     let front = Front::open().await;
-    let source = source(&front).await;
+    let source = front.app.source().await;
     let body = br#"[{"event_type":"identify","event_id":"e1","user_id":"u1","anonymous_id":"a1"}, 5]"#;
     let response = send(&front, &source, body).await;
     assert_eq!(response.status(), StatusCode::ACCEPTED);
@@ -74,9 +67,9 @@ async fn an_array_is_answered_item_by_item() {
 #[tokio::test]
 async fn everything_that_is_not_authentic_gets_the_same_answer() {
     let front = Front::open().await;
-    let (source, secret) = source(&front).await;
+    let source = front.app.source().await;
     let body = "{}";
-    let good = sign_generic(secret.as_bytes(), body.as_bytes());
+    let good = sign_generic(source.secret.as_bytes(), body.as_bytes());
     let url = |slug: &str| format!("{}/webhooks/{slug}", front.url);
     let wrong = sign_generic(b"other", body.as_bytes());
     let requests = [
@@ -103,10 +96,10 @@ async fn everything_that_is_not_authentic_gets_the_same_answer() {
 #[tokio::test]
 async fn too_much_is_413_and_get_is_405() {
     let front = Front::open().await;
-    let source = source(&front).await;
+    let source = front.app.source().await;
     let response = send(&front, &source, &vec![b' '; 300 * 1024]).await;
     assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    for slug in [source.0.slug.as_str(), "unknown"] {
+    for slug in [source.slug.as_str(), "unknown"] {
         let response = front.client.get(format!("{}/webhooks/{slug}", front.url)).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()["allow"], "POST");
