@@ -69,6 +69,10 @@ pub const GRAPHQL_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
 pub const GRAPHQL_OPERATIONS_MAX: usize = 10;
 /// Fields of a GraphQL document after its fragments are spread out.
 pub const GRAPHQL_FIELDS_MAX: usize = 5_000;
+/// `__schema` and `__type` in one operation.
+pub const GRAPHQL_INTROSPECTIONS_MAX: usize = 5;
+/// Lists of types inside each other in an introspection: each level multiplies the answer by the size of the schema.
+pub const GRAPHQL_INTROSPECTION_LISTS_MAX: usize = 2;
 /// Nested brackets of a GraphQL document, counted before it is parsed: the parser recurses.
 pub const GRAPHQL_BRACKETS_MAX: usize = 64;
 /// Identifiers of one `nodes(ids:)`.

@@ -13,9 +13,12 @@ use async_graphql::{Name, Positioned, Response, ServerError, ServerResult, Varia
 use super::run::{Problem, Progress};
 use super::scan::scan;
 use crate::base::limits::{
-    GRAPHQL_ALIASES_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX, GRAPHQL_FIELDS_MAX, GRAPHQL_OPERATIONS_MAX,
-    GRAPHQL_ROOT_FIELDS_MAX,
+    GRAPHQL_ALIASES_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX, GRAPHQL_FIELDS_MAX,
+    GRAPHQL_INTROSPECTION_LISTS_MAX, GRAPHQL_INTROSPECTIONS_MAX, GRAPHQL_OPERATIONS_MAX, GRAPHQL_ROOT_FIELDS_MAX,
 };
+
+/// The lists of an introspection that lead from a type to other types.
+const INTROSPECTION_LISTS: [&str; 4] = ["fields", "inputFields", "interfaces", "possibleTypes"];
 
 /// Reads a document within every limit that needs no schema.
 pub fn parse_within_limits(query: &str) -> Result<ExecutableDocument, Problem> {
@@ -32,6 +35,9 @@ struct Tally {
     root_fields: usize,
     aliases: usize,
     depth: usize,
+    introspections: usize,
+    /// Fields inside each other that would be lists of types, were this inside an introspection.
+    type_lists: usize,
 }
 
 impl Tally {
@@ -40,6 +46,8 @@ impl Tally {
         self.root_fields = self.root_fields.saturating_add(other.root_fields);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.depth = self.depth.max(other.depth);
+        self.introspections = self.introspections.saturating_add(other.introspections);
+        self.type_lists = self.type_lists.max(other.type_lists);
     }
 }
 
@@ -63,6 +71,7 @@ fn check_document(document: &ExecutableDocument) -> Result<(), Problem> {
         let checks = [
             (tally.depth, GRAPHQL_DEPTH_MAX, "QUERY_TOO_DEEP", "levels"),
             (tally.aliases, GRAPHQL_ALIASES_MAX, "TOO_MANY_ALIASES", "aliases"),
+            (tally.introspections, GRAPHQL_INTROSPECTIONS_MAX, "QUERY_TOO_COSTLY", "introspections"),
             (tally.root_fields, GRAPHQL_ROOT_FIELDS_MAX, "TOO_MANY_ROOT_FIELDS", "fields at the root"),
             (tally.fields, GRAPHQL_FIELDS_MAX, "QUERY_TOO_COSTLY", "fields with its fragments spread out"),
         ];
@@ -100,7 +109,14 @@ impl<'a> Counter<'a> {
 
     fn count_field(&mut self, field: &'a Field) -> Result<Tally, Problem> {
         let inner = self.count_set(&field.selection_set.node)?;
+        let name = field.name.node.as_str();
+        let is_introspection = name == "__schema" || name == "__type";
+        if is_introspection && inner.type_lists > GRAPHQL_INTROSPECTION_LISTS_MAX {
+            return Err(over("QUERY_TOO_COSTLY", "lists of types inside each other", GRAPHQL_INTROSPECTION_LISTS_MAX));
+        }
         Ok(Tally {
+            introspections: inner.introspections.saturating_add(usize::from(is_introspection)),
+            type_lists: inner.type_lists + usize::from(INTROSPECTION_LISTS.contains(&name)),
             fields: inner.fields.saturating_add(1),
             root_fields: 1,
             aliases: inner.aliases.saturating_add(usize::from(field.alias.is_some())),
@@ -168,7 +184,7 @@ mod tests {
     }
 
     fn nested(levels: usize) -> String {
-        format!("{}a{}", "{a".repeat(levels - 1).replace("{a", "{a "), "}".repeat(levels - 1))
+        format!("{}{}", "{a".repeat(levels), "}".repeat(levels))
     }
 
     #[test]
@@ -203,5 +219,17 @@ mod tests {
         }
         wide += " fragment f60 on Query { x }";
         check(&wide, "QUERY_TOO_COSTLY");
+    }
+
+    #[test]
+    fn an_introspection_must_not_multiply_the_schema_by_itself() {
+        check("{ __schema { types { fields { type { fields { name } } } } } }", "");
+        let deep = "{ __schema { types { fields { type { ...t } } } } } fragment t on __Type { fields { type { fields { name } } } }";
+        check(deep, "QUERY_TOO_COSTLY");
+        check(
+            &format!("{{ {} }}", (0..6).map(|n| format!("a{n}: __schema {{ types {{ name }} }} ")).collect::<String>()),
+            "QUERY_TOO_COSTLY",
+        );
+        check("{ form { fields { type { fields { fields { fields { name } } } } } } }", "");
     }
 }

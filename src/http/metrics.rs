@@ -99,7 +99,10 @@ impl Metrics {
 
 /// For a scraper on this machine, or one with an admin's key.
 pub(super) async fn metrics(State(house): State<House>, request: Request) -> Response {
-    let is_local = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
+    // A proxy on this machine makes the whole world a loopback peer; it says so in one of these.
+    let is_forwarded = ["forwarded", "x-forwarded-for"].iter().any(|name| request.headers().contains_key(*name));
+    let is_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
+    let is_local = is_loopback && !is_forwarded && house.options.trusted_proxy_count == 0;
     if !is_local {
         let scope = match bearer(request.headers()) {
             Some(key) => authenticate(&house.app, &key).await,

@@ -3,7 +3,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::http::header::{ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use axum::http::header::{HOST, ORIGIN, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -56,15 +56,20 @@ fn offers_protocol(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(|protocol| protocol.trim() == PROTOCOL)
 }
 
-/// Browsers send the page's origin and nothing else stops a foreign page: sockets know no CORS.
+/// Browsers send the page's origin and nothing else stops a foreign page: sockets know no CORS. Ours are those of the public URL
+/// and those that were opened under the very host that is asked now (`localhost` and `127.0.0.1` alike).
 fn is_own_origin(headers: &HeaderMap, public_url: &str) -> bool {
     let Some(origin) = headers.get(ORIGIN) else { return true };
     let host = |text: &str| {
         let url = Url::parse(text).ok()?;
         Some((url.host_str()?.to_owned(), url.port_or_known_default()))
     };
-    let origin = origin.to_str().ok().and_then(host);
-    origin.is_some() && origin == host(public_url)
+    let Some(origin) = origin.to_str().ok().filter(|origin| origin.contains("://")) else { return false };
+    let asked = headers.get(HOST).and_then(|value| value.to_str().ok());
+    let scheme = if origin.starts_with("https:") { "https" } else { "http" };
+    let asked = asked.and_then(|asked| host(&format!("{scheme}://{asked}")));
+    let origin = host(origin);
+    origin.is_some() && (origin == host(public_url) || origin == asked)
 }
 
 #[cfg(test)]
@@ -75,6 +80,7 @@ mod tests {
     fn only_our_own_pages_may_open_a_socket() {
         let check = |origin: Option<&str>| {
             let mut headers = HeaderMap::new();
+            headers.insert(HOST, "127.0.0.1:8080".parse().unwrap());
             if let Some(origin) = origin {
                 headers.insert(ORIGIN, origin.parse().unwrap());
             }
@@ -82,6 +88,7 @@ mod tests {
         };
         assert!(check(None));
         assert!(check(Some("http://localhost:8080")));
+        assert!(check(Some("http://127.0.0.1:8080")));
         for other in ["https://evil.example", "null", "http://localhost:8081", "http://localhost.evil.example:8080", ""]
         {
             assert!(!check(Some(other)), "{other}");

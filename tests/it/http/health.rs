@@ -32,5 +32,7 @@ async fn metrics_have_few_labels_and_no_secret() {
     assert!(text.contains(r#"{route="/r/{token}",status="4xx"} 50"#), "{text}");
     assert!(!text.contains("secret") && !text.contains("unknown") && !text.contains("gv_"), "{text}");
     assert!(text.contains("grapevine_database_statements_total"), "{text}");
+    let proxied = front.client.get(format!("{}/metrics", front.url)).header("x-forwarded-for", "203.0.113.9");
+    assert_eq!(proxied.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     front.close().await;
 }

@@ -28,6 +28,10 @@ fn documents() -> Vec<(String, &'static str)> {
         (format!("{{ {} }}", "__typename ".repeat(1_000)), "TOO_MANY_ROOT_FIELDS"),
         (format!("{{ __typename {} }}", "@include(if: true) ".repeat(500)), "TOO_MANY_DIRECTIVES"),
         (bomb, "QUERY_TOO_COSTLY"),
+        (
+            "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(),
+            "QUERY_TOO_COSTLY",
+        ),
         ("{ ...a } fragment a on Query { ...a ...a }".to_owned(), "FRAGMENT_CYCLE"),
         ("{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }".to_owned(), "FRAGMENT_CYCLE"),
         ((0..50).map(|n| format!("query q{n} {{ __typename }} ")).collect(), "TOO_MANY_OPERATIONS"),
