@@ -101,3 +101,67 @@ fn request_id(house: &House, headers: &HeaderMap) -> String {
     let theirs = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(is_plain);
     theirs.map_or_else(|| house.app.env.new_id().simple().to_string(), ToOwned::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http_body_util::BodyExt;
+    use tokio_util::sync::CancellationToken;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::app::App;
+    use crate::base::Env;
+    use crate::config::Settings;
+    use crate::http::Options;
+
+    /// A door behind which nothing answers.
+    fn house() -> House {
+        let settings = Settings {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: "http://localhost".to_owned(),
+            database_url: "postgres://127.0.0.1:1/none".to_owned(),
+            database_pool_size: 1,
+            redis_url: "redis://127.0.0.1:1".to_owned(),
+            redis_prefix: String::new(),
+            secret: [0; 32],
+            data_dir: "data".into(),
+        };
+        let app = App::new(settings, Env::system()).unwrap();
+        House::new(app, Options::default(), CancellationToken::new())
+    }
+
+    async fn get(router: Router, path: &str) -> (StatusCode, HeaderMap, String) {
+        let request = Request::get(path).header("authorization", "Bearer gv_x").body(Body::empty()).unwrap();
+        let (parts, body) = router.oneshot(request).await.unwrap().into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (parts.status, parts.headers, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_says_nothing_of_it() {
+        async fn panics() -> Response {
+            panic!("the secret")
+        }
+        let routes =
+            Router::new().route("/graphql", axum::routing::get(panics)).route("/other", axum::routing::get(panics));
+        let router = routes.layer(from_fn_with_state(house(), around));
+        for path in ["/graphql", "/other"] {
+            let (status, headers, text) = get(router.clone(), path).await;
+            assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert!(headers.contains_key(REQUEST_ID));
+            assert!(text.contains("\"INTERNAL\"") && !text.contains("secret"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_postgres_the_answer_is_come_back_later() {
+        let router = router(house());
+        for (path, has_retry) in [("/graphql?query=%7B__typename%7D", true), ("/readyz", false)] {
+            let (status, headers, text) = get(router.clone(), path).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}: {text}");
+            assert!(!has_retry || headers.contains_key("retry-after"), "{path}");
+        }
+        assert_eq!(get(router, "/healthz").await.0, StatusCode::OK);
+    }
+}
