@@ -8,7 +8,7 @@ mod role;
 mod secrets;
 mod store;
 
-pub use brand::{Brand, NewBrand, all_brands, brand_by_slug, brand_scope, create_brand};
+pub use brand::{Brand, NewBrand, all_brands, brand_by_id, brand_by_slug, brand_scope, create_brand};
 pub use key::{ApiKey, KeyCache, NewApiKey, authenticate, create_key, revoke_key};
 pub use role::{Permission, Role};
 pub use secrets::{Keyring, SealError};

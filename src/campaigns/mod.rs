@@ -2,6 +2,7 @@
 //! It never judges: `attribution`, `fraud` and `rewards` read the policies from here.
 
 mod policy;
+mod store;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ pub use policy::{
     AttributionModel, AttributionPolicy, FraudPolicy, Policies, RewardKind, RewardPolicy, RewardTier, SignalMode,
     SignalPolicy,
 };
+pub use store::{by_ids, by_slug, policies_by_versions};
 
 text_enum! {
     /// What a campaign is for. It sets the default lookback window: 30, 14 or 7 days.

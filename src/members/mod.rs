@@ -1,10 +1,14 @@
 //! Members and the referral forest: who invited whom, at any depth.
 //! It never lets a cycle in, and never gives a member two referrers.
 
+mod store;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::text_enum;
+
+pub use store::{by_external_ids, by_ids};
 
 text_enum! {
     /// How far a member has come. An ERASED one keeps its place in the forest and nothing else.
