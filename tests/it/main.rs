@@ -3,3 +3,4 @@
 mod support;
 
 mod kit;
+mod tidy;
