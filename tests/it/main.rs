@@ -1,1 +1,6 @@
-fn main() {}
+//! All tests in one binary: it links once, and its tests run side by side.
+
+mod support;
+
+mod kit;
+mod tidy;
