@@ -3,4 +3,5 @@
 mod support;
 
 mod kit;
+mod schema;
 mod tidy;

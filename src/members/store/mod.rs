@@ -1,5 +1,7 @@
 //! Members in PostgreSQL. `path` is an ltree: it is read as text and bound as text.
 
+mod insert;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -9,9 +11,11 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{Member, MemberStatus};
+
 use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
+pub use insert::{NewMember, insert_members, next_numbers};
 
 /// A member as a statement returns it: select [`MEMBER_COLUMNS`] of an alias `m`.
 #[derive(QueryableByName)]
