@@ -167,17 +167,6 @@ fn filtered<'a>(scope: &Scope, filter: &RecordFilter) -> Query<'a> {
     query
 }
 
-/// A comparison of the row's place with a cursor; as one row comparison it is a range of the index.
-macro_rules! place {
-    ($operator:literal, $cursor:expr) => {
-        diesel::dsl::sql::<Bool>(concat!("(attribution_records.occurred_at, attribution_records.id) ", $operator, " ("))
-            .bind::<Timestamptz, _>($cursor.time())
-            .sql(", ")
-            .bind::<SqlUuid, _>($cursor.id)
-            .sql(")")
-    };
-}
-
 /// A page of records, newest first.
 pub async fn record_page(
     conn: &mut Conn,
@@ -186,11 +175,14 @@ pub async fn record_page(
     page: &Page,
 ) -> Result<Slice<AttributionRecord>> {
     let mut query = filtered(scope, filter);
+    // The place of a row, (time, id), against a cursor: the first half is the range of the index, the second mends equal times.
     if let Some(after) = page.after {
-        query = query.filter(place!("<", after));
+        let earlier = records::occurred_at.lt(after.time()).or(records::id.lt(after.id));
+        query = query.filter(records::occurred_at.le(after.time())).filter(earlier);
     }
     if let Some(before) = page.before {
-        query = query.filter(place!(">", before));
+        let later = records::occurred_at.gt(before.time()).or(records::id.gt(before.id));
+        query = query.filter(records::occurred_at.ge(before.time())).filter(later);
     }
     query = if page.is_backward {
         query.order((records::occurred_at.asc(), records::id.asc()))

@@ -1,1 +1,3 @@
 //! rewards
+
+pub mod reads;
