@@ -2,6 +2,7 @@
 //! arrives late re-opens the conversion, and the new records supersede the old. It never moves money: `rewards` does.
 //! Start with `rules.rs`.
 
+pub mod reads;
 pub mod rules;
 mod store;
 

@@ -5,3 +5,4 @@ mod support;
 mod http;
 mod kit;
 mod schema;
+mod tidy;
