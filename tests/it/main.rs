@@ -2,5 +2,7 @@
 
 mod support;
 
+mod database;
 mod kit;
 mod tidy;
+mod typeid;
