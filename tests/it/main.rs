@@ -6,3 +6,4 @@ mod database;
 mod kit;
 mod tidy;
 mod typeid;
+mod user_agents;
