@@ -1,7 +1,9 @@
 //! Campaigns and their versioned policies. A policy is never changed: a change makes the next version.
 //! It never judges: `attribution`, `fraud` and `rewards` read the policies from here.
 
+mod book;
 mod policy;
+mod reads;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,6 +11,7 @@ use uuid::Uuid;
 use crate::base::{Currency, Money};
 use crate::text_enum;
 
+pub use book::{CampaignFacts, PolicyBook};
 pub use policy::{
     AttributionModel, AttributionPolicy, FraudPolicy, Policies, RewardKind, RewardPolicy, RewardTier, SignalMode,
     SignalPolicy,
