@@ -28,12 +28,17 @@ pub(super) async fn find_postgres(wanted: Option<&str>) -> Result<PathBuf, Embed
         return Err(EmbeddedError::NoPostgres);
     }
     found.dedup();
-    Err(EmbeddedError::OtherVersion { folder: "the data folder".into(), wanted: wanted.to_owned(), found: found.join(", ") })
+    Err(EmbeddedError::OtherVersion {
+        folder: "the data folder".into(),
+        wanted: wanted.to_owned(),
+        found: found.join(", "),
+    })
 }
 
 /// `redis-server` of PATH, else of Homebrew.
 pub(super) fn find_redis() -> Result<PathBuf, EmbeddedError> {
-    let usual = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/homebrew/opt/redis/bin", "/usr/local/opt/redis/bin"];
+    let usual =
+        ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/homebrew/opt/redis/bin", "/usr/local/opt/redis/bin"];
     let folders = path_folders().into_iter().chain(usual.map(PathBuf::from));
     let mut programs = folders.map(|folder| folder.join("redis-server"));
     programs.find(|program| program.is_file()).ok_or(EmbeddedError::NoRedis)
@@ -63,8 +68,10 @@ fn follow(folder: &Path) -> PathBuf {
 /// The `bin` folders below `parent` of the entries whose names start with `prefix`, the highest version first.
 fn newest_first(parent: &str, prefix: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.starts_with(prefix)).collect();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with(prefix))
+        .collect();
     names.sort_by_key(|name| std::cmp::Reverse(version_in(name)));
     names.into_iter().map(|name| Path::new(parent).join(name).join("bin")).collect()
 }

@@ -70,8 +70,10 @@ impl Servers {
     /// Stops both and waits until they are gone: PostgreSQL with its fast shutdown, Redis after it has saved.
     pub async fn stop(self) -> Result<()> {
         let Self { folder, account, bin_dir, postgres, redis, .. } = self;
-        let (postgres, redis) =
-            tokio::join!(postgres_server::stop(&folder, &bin_dir, &account, postgres), redis_server::stop(&folder, redis));
+        let (postgres, redis) = tokio::join!(
+            postgres_server::stop(&folder, &bin_dir, &account, postgres),
+            redis_server::stop(&folder, redis)
+        );
         postgres.and(redis).map_err(|error| Error::fault("stopping the private servers", error))
     }
 
