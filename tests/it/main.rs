@@ -3,6 +3,7 @@
 mod support;
 
 mod database;
+mod flows;
 mod http;
 mod kit;
 mod schema;
