@@ -35,6 +35,10 @@ impl Folder {
         Ok(Self(path))
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(super) fn postgres_dir(&self) -> PathBuf {
         self.0.join("postgres")
     }

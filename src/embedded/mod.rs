@@ -49,7 +49,7 @@ async fn begin(data_dir: &Path, env: &Env) -> Result<Servers, EmbeddedError> {
     let folder = Folder::open(data_dir)?;
     let lock = folder.lock()?;
     folder.make_password(env)?;
-    let bin_dir = binaries::find_postgres(folder.postgres_version().as_deref()).await?;
+    let bin_dir = binaries::find_postgres(&folder).await?;
     let redis_binary = binaries::find_redis()?;
     let account = Account::choose().await?;
     let (postgres, redis) =
