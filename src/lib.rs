@@ -27,6 +27,8 @@ pub mod links;
 pub mod events;
 pub mod platforms;
 pub mod identity;
+pub mod journeys;
+pub mod referrals;
 pub mod ingest;
 
 // Judgements.

@@ -13,7 +13,7 @@ create table webhook_sources (
     constraint webhook_sources_pkey primary key (brand_id, id),
     constraint webhook_sources_brand_id_fkey foreign key (brand_id) references brands (id) on delete cascade,
     constraint webhook_sources_slug_key unique (brand_id, slug),
-    constraint webhook_sources_scheme_check check (scheme in ('GENERIC', 'STANDARD_WEBHOOKS'))
+    constraint webhook_sources_scheme_check check (scheme in ('GENERIC'))
 );
 -- The door knows the slug before it knows the brand.
 create index webhook_sources_slug_idx on webhook_sources (slug);

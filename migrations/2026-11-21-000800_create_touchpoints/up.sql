@@ -3,7 +3,6 @@ create table touchpoints (
     brand_id uuid not null,
     id uuid not null,
     person_id uuid not null,
-    member_id uuid,
     kind text not null,
     occurred_at timestamptz not null,
     recorded_at timestamptz not null,
@@ -13,12 +12,10 @@ create table touchpoints (
     campaign_id uuid,
     platform text not null,
     sub_id text,
-    channel text,
     ip_hash bytea,
     device_hash bytea,
     agent_class text not null,
     has_consent boolean not null,
-    is_payable boolean not null,
     decision text not null,
     constraint touchpoints_pkey primary key (brand_id, id),
     constraint touchpoints_person_id_fkey foreign key (brand_id, person_id)
@@ -68,7 +65,8 @@ create index conversions_occurred_at_idx on conversions (brand_id, occurred_at, 
 create table refunds (
     brand_id uuid not null,
     id uuid not null,
-    conversion_id uuid not null,
+    order_id text not null,
+    conversion_id uuid,
     amount_minor bigint not null,
     currency text not null,
     occurred_at timestamptz not null,
@@ -78,3 +76,5 @@ create table refunds (
     constraint refunds_amount_minor_check check (amount_minor > 0)
 );
 create index refunds_conversion_id_idx on refunds (brand_id, conversion_id);
+-- A refund that arrives before its order waits here for it.
+create index refunds_waiting_idx on refunds (brand_id, order_id) where conversion_id is null;

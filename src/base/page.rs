@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 
 /// A place in a sorted list: the sort key (microseconds, a sequence number, ...) and the identifier that breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cursor {
     pub key: i64,
     pub id: Uuid,
@@ -53,7 +53,7 @@ impl Cursor {
 }
 
 /// Which part of a list is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Page {
     /// Rows at most; never above `PAGE_SIZE_MAX`.
     pub limit: i64,
@@ -88,6 +88,16 @@ impl Page {
         Self { limit, after: None, before: None, is_backward: false }
     }
 
+    /// The open interval in which the rows of a list sorted by (moment, identifier) must lie.
+    #[must_use]
+    pub fn time_bounds(&self) -> [(chrono::DateTime<chrono::Utc>, Uuid); 2] {
+        let low = self
+            .after
+            .map_or((chrono::DateTime::from_timestamp_nanos(i64::MIN), Uuid::nil()), |after| (after.time(), after.id));
+        let high = self.before.map_or((far_future(), Uuid::max()), |before| (before.time(), before.id));
+        [low, high]
+    }
+
     /// How many rows to ask the database for: one more than wanted tells whether there are more.
     #[must_use]
     pub fn fetch_limit(&self) -> i64 {
@@ -109,6 +119,11 @@ impl Page {
             items: rows,
         }
     }
+}
+
+/// The end of the year 9999.
+fn far_future() -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default()
 }
 
 /// One page of a list, in the list's order.

@@ -1,7 +1,10 @@
 //! Campaigns and their versioned policies. A policy is never changed: a change makes the next version.
 //! It never judges: `attribution`, `fraud` and `rewards` read the policies from here.
 
+mod book;
 mod policy;
+mod reads;
+mod store;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -9,10 +12,12 @@ use uuid::Uuid;
 use crate::base::{Currency, Money};
 use crate::text_enum;
 
+pub use book::{CampaignFacts, PolicyBook};
 pub use policy::{
     AttributionModel, AttributionPolicy, FraudPolicy, Policies, RewardKind, RewardPolicy, RewardTier, SignalMode,
     SignalPolicy,
 };
+pub use store::{by_ids, by_slug, policies_by_versions};
 
 text_enum! {
     /// What a campaign is for. It sets the default lookback window: 30, 14 or 7 days.

@@ -371,7 +371,8 @@ diesel::table! {
     refunds (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
-        conversion_id -> Uuid,
+        order_id -> Text,
+        conversion_id -> Nullable<Uuid>,
         amount_minor -> Int8,
         currency -> Text,
         occurred_at -> Timestamptz,
@@ -418,7 +419,6 @@ diesel::table! {
         brand_id -> Uuid,
         id -> Uuid,
         person_id -> Uuid,
-        member_id -> Nullable<Uuid>,
         kind -> Text,
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
@@ -428,12 +428,10 @@ diesel::table! {
         campaign_id -> Nullable<Uuid>,
         platform -> Text,
         sub_id -> Nullable<Text>,
-        channel -> Nullable<Text>,
         ip_hash -> Nullable<Bytea>,
         device_hash -> Nullable<Bytea>,
         agent_class -> Text,
         has_consent -> Bool,
-        is_payable -> Bool,
         decision -> Text,
     }
 }

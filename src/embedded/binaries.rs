@@ -16,7 +16,9 @@ const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 pub(super) async fn find_postgres(folder: &Folder) -> Result<PathBuf, EmbeddedError> {
     let mut folders = postgres_folders();
     folders.retain(|bin_dir| POSTGRES_PROGRAMS.iter().all(|program| bin_dir.join(program).is_file()));
-    let Some(wanted) = folder.postgres_version() else { return folders.into_iter().next().ok_or(EmbeddedError::NoPostgres) };
+    let Some(wanted) = folder.postgres_version() else {
+        return folders.into_iter().next().ok_or(EmbeddedError::NoPostgres);
+    };
     let mut found = Vec::new();
     for bin_dir in folders {
         match major_version(&bin_dir.join("postgres")).await {
@@ -34,7 +36,8 @@ pub(super) async fn find_postgres(folder: &Folder) -> Result<PathBuf, EmbeddedEr
 
 /// `redis-server` of PATH, else of Homebrew.
 pub(super) fn find_redis() -> Result<PathBuf, EmbeddedError> {
-    let usual = ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/homebrew/opt/redis/bin", "/usr/local/opt/redis/bin"];
+    let usual =
+        ["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin", "/opt/homebrew/opt/redis/bin", "/usr/local/opt/redis/bin"];
     let folders = path_folders().into_iter().chain(usual.map(PathBuf::from));
     let mut programs = folders.map(|folder| folder.join("redis-server"));
     programs.find(|program| program.is_file()).ok_or(EmbeddedError::NoRedis)
@@ -64,8 +67,10 @@ fn follow(folder: &Path) -> PathBuf {
 /// The `bin` folders below `parent` of the entries whose names start with `prefix`, the highest version first.
 fn newest_first(parent: &str, prefix: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name.starts_with(prefix)).collect();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.starts_with(prefix))
+        .collect();
     names.sort_by_key(|name| std::cmp::Reverse(version_in(name)));
     names.into_iter().map(|name| Path::new(parent).join(name).join("bin")).collect()
 }

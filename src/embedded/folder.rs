@@ -30,8 +30,11 @@ impl Folder {
     /// Makes the folder where it is missing; nobody else may look into a new one.
     pub(super) fn open(path: &Path) -> Result<Self, EmbeddedError> {
         make_dir(path)?;
-        let path = fs::canonicalize(path)
-            .map_err(|source| EmbeddedError::File { doing: "finding", path: path.to_owned(), source })?;
+        let path = fs::canonicalize(path).map_err(|source| EmbeddedError::File {
+            doing: "finding",
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self(path))
     }
 
@@ -105,8 +108,7 @@ impl Folder {
         if let Some(port) = self.port(server).filter(is_free) {
             return Ok(port);
         }
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|source| EmbeddedError::Port { source })?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|source| EmbeddedError::Port { source })?;
         let port = listener.local_addr().map_err(|source| EmbeddedError::Port { source })?.port();
         self.write_secret(&format!("{server}.port"), &port.to_string())?;
         Ok(port)
@@ -127,8 +129,11 @@ impl Folder {
         let path = self.log_path(server);
         if fs::metadata(&path).is_ok_and(|file| file.len() > LOG_BYTES_MAX) {
             let aside = self.file(&format!("{server}.log.1"));
-            fs::rename(&path, &aside)
-                .map_err(|source| EmbeddedError::File { doing: "setting aside", path: aside.clone(), source })?;
+            fs::rename(&path, &aside).map_err(|source| EmbeddedError::File {
+                doing: "setting aside",
+                path: aside.clone(),
+                source,
+            })?;
         }
         let mut options = OpenOptions::new();
         options.create(true).append(true).mode(0o600).open(&path).map_err(|source| EmbeddedError::File {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 
+use super::EmbeddedError;
 use super::account::Account;
 use super::folder::{Folder, NAME};
 use super::process::{Server, is_running, read_pid, until};
-use super::EmbeddedError;
 use crate::db::Db;
 
 const PROGRAM: &str = "postgres";

@@ -61,7 +61,11 @@ async fn end_leftover(folder: &Folder) -> Result<(), EmbeddedError> {
         return Ok(());
     }
     signal(pid, "TERM").await?;
-    if until(STOP_WAIT, async || !is_running(pid, PROGRAM, &dir).await).await { Ok(()) } else { Err(silent(folder, STOP_WAIT)) }
+    if until(STOP_WAIT, async || !is_running(pid, PROGRAM, &dir).await).await {
+        Ok(())
+    } else {
+        Err(silent(folder, STOP_WAIT))
+    }
 }
 
 fn silent(folder: &Folder, wait: Duration) -> EmbeddedError {

@@ -1,1 +1,83 @@
-//! identity
+//! Who is who: every identifier that an event carries points at one person, and an event that carries two of them makes one
+//! person of two. Deterministic, recorded, and reversible: touches keep the person that they were recorded with.
+//! It never guesses: shared devices and look-alikes merge nobody.
+//! Start with [`stitch`].
+
+mod rules;
+mod store;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::access::{Keyring, Scope};
+use crate::base::Result;
+use crate::db::Conn;
+use crate::events::Event;
+
+pub use rules::{Identifier, IdentifierKind};
+
+/// An event of the log with what is needed to process it.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    pub id: Uuid,
+    pub recorded_at: DateTime<Utc>,
+    pub event: Event,
+}
+
+/// Whom an event belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The person as known when the event was read: what rows are recorded with.
+    pub recorded_id: Uuid,
+    /// The person after all merges of the batch: what rows are read by.
+    pub canonical_id: Uuid,
+}
+
+/// The outcome of a batch.
+pub struct Stitched {
+    /// One per event, in order.
+    pub people: Vec<Person>,
+    /// The people, by canonical id, to whom the batch joined another's history.
+    pub merged: Vec<Uuid>,
+}
+
+/// The identifiers of an event. A click is known by its own id, so that what follows it can name it.
+fn identifiers(scope: &Scope, keyring: &Keyring, logged: &Logged) -> Vec<Identifier> {
+    let event = &logged.event;
+    let hash = |value: &str| keyring.hash(scope.brand_id, "user", value);
+    let user = event.user_id.as_deref().map(|id| Identifier::new(IdentifierKind::User, hash(id)));
+    let anonymous = event.anonymous_hash.map(|hash| Identifier::new(IdentifierKind::Anonymous, hash.0));
+    let followed = event.click_id.map(|id| Identifier::new(IdentifierKind::Click, *id.as_bytes()));
+    let is_click = event.event_type == crate::events::EventType::Click;
+    let own = is_click.then(|| Identifier::new(IdentifierKind::Click, *logged.id.as_bytes()));
+    [user, anonymous, followed, own].into_iter().flatten().collect()
+}
+
+/// Finds, makes and merges the people of a batch, in a few statements.
+pub async fn stitch(conn: &mut Conn, scope: &Scope, keyring: &Keyring, batch: &[Logged]) -> Result<Stitched> {
+    let known: Vec<Vec<Identifier>> = batch.iter().map(|logged| identifiers(scope, keyring, logged)).collect();
+    let mut wanted: Vec<Identifier> = known.iter().flatten().copied().collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let mut register = rules::Register::new(store::find(conn, scope, &wanted).await?);
+    let recorded: Vec<Uuid> = batch
+        .iter()
+        .zip(&known)
+        .map(|(logged, own)| register.assign(scope.brand_id, logged.id, logged.recorded_at, own))
+        .collect();
+    store::write(conn, scope, &register).await?;
+    let people = recorded.iter().map(|id| Person { recorded_id: *id, canonical_id: register.canonical(*id) }).collect();
+    let merged = register.merges.iter().map(|merge| register.canonical(merge.into_id)).collect();
+    Ok(Stitched { people, merged })
+}
+
+/// The people, merged ones included, behind each canonical person.
+pub async fn aliases(conn: &mut Conn, scope: &Scope, canonical_ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>> {
+    store::aliases(conn, scope, canonical_ids).await
+}
+
+/// The person of a user id as the brand's back end names it, if one was seen.
+pub async fn person_of_user(conn: &mut Conn, scope: &Scope, keyring: &Keyring, user_id: &str) -> Result<Option<Uuid>> {
+    let wanted = Identifier::new(IdentifierKind::User, keyring.hash(scope.brand_id, "user", user_id));
+    Ok(store::find(conn, scope, &[wanted]).await?.first().map(|found| found.canonical_id))
+}

@@ -1,23 +1,42 @@
 //! The one way in: every event of every door becomes a row of the log here, in group commits, before anyone is told that it
 //! was taken. It never judges an event and never acknowledges from memory.
+//! Start with [`Door::accept`]; `rules.rs` turns a sender's fields into a canonical event.
 
-use std::sync::Arc;
+mod commit;
+mod door;
+mod rules;
+mod source;
+mod store;
 
 use uuid::Uuid;
 
-use crate::access::{Keyring, Scope};
-use crate::base::{Env, Result};
-use crate::db::Db;
-use crate::platforms::{Scheme, Submission};
+use crate::access::Scope;
 use crate::text_enum;
 
-/// Who posts: a webhook source, or the brand's own back end (`source_id` nil) through GraphQL, links and imports.
+pub use door::Door;
+pub use source::{NewSource, Source, create_source, source_by_slug, sources_by_id};
+
+/// Who posts: a webhook source, or the brand's own back end through GraphQL, links and imports (`source_id` nil).
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub scope: Scope,
     pub source_id: Uuid,
     /// Imports bring history: how old an event is does not matter there.
     pub is_import: bool,
+}
+
+impl Origin {
+    /// The brand's own doors.
+    #[must_use]
+    pub fn first_party(scope: Scope) -> Self {
+        Self { scope, source_id: Uuid::nil(), is_import: false }
+    }
+
+    /// A file of history.
+    #[must_use]
+    pub fn import(scope: Scope) -> Self {
+        Self { scope, source_id: Uuid::nil(), is_import: true }
+    }
 }
 
 text_enum! {
@@ -33,33 +52,4 @@ pub struct Receipt {
     /// Why it was quarantined, as a code of `docs/errors.md`.
     pub code: Option<&'static str>,
     pub reason: Option<String>,
-}
-
-/// A webhook source with its live secrets, newest first.
-#[derive(Clone, Debug)]
-pub struct Source {
-    pub id: Uuid,
-    pub slug: String,
-    pub name: String,
-    pub scheme: Scheme,
-    pub scope: Scope,
-    pub secrets: Vec<Vec<u8>>,
-}
-
-/// The door that all events pass. Cloning shares it.
-#[derive(Clone)]
-pub struct Door(Arc<()>);
-
-impl Door {
-    /// Opens the door: starts the task that commits groups, which stops when the last clone is dropped.
-    #[must_use]
-    pub fn open(_db: Db, _env: Env, _keyring: Keyring) -> Self {
-        Self(Arc::new(()))
-    }
-
-    /// Takes events and answers after they are committed, one receipt each, in order. A queue that is full or a database that
-    /// cannot commit now is a transient fault: the sender is told to come back.
-    pub async fn accept(&self, _origin: &Origin, _items: Vec<Submission>) -> Result<Vec<Receipt>> {
-        Ok(Vec::new())
-    }
 }

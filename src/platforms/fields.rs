@@ -30,9 +30,6 @@ pub struct EventFields {
     pub device_id: Option<String>,
     pub consent: Option<Consent>,
     pub properties: Option<Box<RawValue>>,
-    /// False for a probabilistic match. Set by our own doors only, never read from a body.
-    #[serde(skip)]
-    pub is_unpayable: bool,
 }
 
 /// What the person agreed to.

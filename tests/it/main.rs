@@ -1,1 +1,11 @@
-fn main() {}
+//! All tests in one binary: it links once, and its tests run side by side.
+
+mod support;
+
+mod database;
+mod http;
+mod kit;
+mod schema;
+mod tidy;
+mod typeid;
+mod user_agents;

@@ -1,0 +1,136 @@
+//! People, their identifiers and their merges in PostgreSQL.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Binary, Bool, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::rules::{Found, Identifier, IdentifierKind, Register};
+use crate::access::Scope;
+use crate::base::{Error, Result, derived_id};
+use crate::db::{Conn, sql};
+
+#[derive(QueryableByName)]
+struct FoundRow {
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Binary)]
+    value_hash: Vec<u8>,
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+    #[diesel(sql_type = Bool)]
+    has_user: bool,
+}
+
+pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) -> Result<Vec<Found>> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<FoundRow> = sql("select i.kind, i.value_hash, p.canonical_id,
+                exists (select from people a join identities u on u.brand_id = a.brand_id and u.person_id = a.id and u.kind = 'user'
+                        where a.brand_id = p.brand_id and a.canonical_id = p.canonical_id) as has_user
+         from unnest($2::text[], $3::bytea[]) as wanted (kind, value_hash)
+         join identities i on i.brand_id = $1 and i.kind = wanted.kind and i.value_hash = wanted.value_hash
+         join people p on p.brand_id = $1 and p.id = i.person_id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<Text>, _>(wanted.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(wanted.iter().map(|one| one.value.as_slice()).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let value = <[u8; 16]>::try_from(row.value_hash.as_slice());
+            let value = value.map_err(|error| Error::fault("reading an identifier", error))?;
+            let identifier = Identifier::new(IdentifierKind::from_column(&row.kind)?, value);
+            Ok(Found { identifier, canonical_id: row.canonical_id, has_user: row.has_user })
+        })
+        .collect()
+}
+
+pub(super) async fn write(conn: &mut Conn, scope: &Scope, register: &Register) -> Result<()> {
+    insert_people(conn, scope, register).await?;
+    insert_identifiers(conn, scope, register).await?;
+    // One by one and in order: a later merge may move what an earlier one moved. There are few in a batch.
+    for merge in &register.merges {
+        sql("update people set canonical_id = $3 where brand_id = $1 and canonical_id = $2")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<SqlUuid, _>(merge.from_id)
+            .bind::<SqlUuid, _>(merge.into_id)
+            .execute(conn)
+            .await?;
+    }
+    insert_merges(conn, scope, register).await
+}
+
+async fn insert_people(conn: &mut Conn, scope: &Scope, register: &Register) -> Result<()> {
+    if register.new_people.is_empty() {
+        return Ok(());
+    }
+    sql("insert into people (brand_id, id, canonical_id, created_at)
+         select $1, id, id, created_at from unnest($2::uuid[], $3::timestamptz[]) as p (id, created_at)
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(register.new_people.iter().map(|person| person.id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(register.new_people.iter().map(|person| person.created_at).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn insert_identifiers(conn: &mut Conn, scope: &Scope, register: &Register) -> Result<()> {
+    let rows = &register.new_identifiers;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sql("insert into identities (brand_id, kind, value_hash, person_id, first_seen_at)
+         select $1, * from unnest($2::text[], $3::bytea[], $4::uuid[], $5::timestamptz[])
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<Text>, _>(rows.iter().map(|(one, _, _)| one.kind.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(rows.iter().map(|(one, _, _)| one.value.as_slice()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|(_, person_id, _)| *person_id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|(_, _, at)| *at).collect::<Vec<DateTime<Utc>>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn insert_merges(conn: &mut Conn, scope: &Scope, register: &Register) -> Result<()> {
+    let merges = &register.merges;
+    if merges.is_empty() {
+        return Ok(());
+    }
+    let id =
+        |from: Uuid, event: Uuid| derived_id(&[b"merge", scope.brand_id.as_bytes(), from.as_bytes(), event.as_bytes()]);
+    sql("insert into identity_merges (brand_id, id, from_person_id, into_person_id, event_id, merged_at)
+         select $1, * from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::timestamptz[])
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(merges.iter().map(|merge| id(merge.from_id, merge.event_id)).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(merges.iter().map(|merge| merge.from_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(merges.iter().map(|merge| merge.into_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(merges.iter().map(|merge| merge.event_id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(merges.iter().map(|merge| merge.merged_at).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct AliasRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+}
+
+pub(super) async fn aliases(conn: &mut Conn, scope: &Scope, canonical_ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>> {
+    let rows: Vec<AliasRow> =
+        sql("select id, canonical_id from people where brand_id = $1 and canonical_id = any ($2)")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<SqlUuid>, _>(canonical_ids)
+            .load(conn)
+            .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.canonical_id)).collect())
+}

@@ -1,0 +1,186 @@
+//! Accounts and transfers in PostgreSQL.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::account::{Account, AccountKey};
+use super::books::Transfer;
+use crate::access::Scope;
+use crate::base::{Error, Money, Result};
+use crate::db::{Conn, sql};
+
+#[derive(QueryableByName)]
+struct AccountRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    debit_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    credit_minor: i64,
+    #[diesel(sql_type = Bool)]
+    is_guarded: bool,
+}
+
+/// Makes the accounts that are missing, then locks all of them in the order of their ids.
+pub(super) async fn lock_accounts(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    keys: &[AccountKey],
+) -> Result<HashMap<AccountKey, Account>> {
+    let mut by_id: Vec<(Uuid, AccountKey)> = keys.iter().map(|key| (key.id(scope.brand_id), *key)).collect();
+    by_id.sort_by_key(|(id, _)| *id);
+    by_id.dedup_by_key(|(id, _)| *id);
+    insert_missing(conn, scope, now, &by_id).await?;
+    let rows: Vec<AccountRow> = sql("select id, debit_minor, credit_minor, is_guarded from ledger_accounts
+         where brand_id = $1 and id = any ($2) order by id for no key update")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(by_id.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    let rows: HashMap<Uuid, AccountRow> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let account = |(id, key): (Uuid, AccountKey)| {
+        let row = rows.get(&id)?;
+        let account =
+            Account { debit_minor: row.debit_minor, credit_minor: row.credit_minor, is_guarded: row.is_guarded };
+        Some((key, account))
+    };
+    Ok(by_id.into_iter().filter_map(account).collect())
+}
+
+async fn insert_missing(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, keys: &[(Uuid, AccountKey)]) -> Result<()> {
+    sql("insert into ledger_accounts (brand_id, id, bucket, owner_kind, owner_id, currency, is_guarded, created_at)
+         select $1, id, bucket, owner_kind, owner_id, currency, is_guarded, $2
+         from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $7::text[], $8::bool[])
+              as a (id, bucket, owner_kind, owner_id, currency, is_guarded)
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(keys.iter().map(|(_, key)| key.bucket.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(keys.iter().map(|(_, key)| key.owner.as_str()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(_, key)| key.owner_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(keys.iter().map(|(_, key)| key.currency.to_string()).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(keys.iter().map(|(_, key)| key.is_guarded).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Inserts the transfers; the totals move by what was inserted only, so that a transfer that is there already moves nothing.
+pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, transfers: &[Transfer]) -> Result<()> {
+    sql("with posted as (
+             insert into ledger_transfers (brand_id, id, debit_account_id, credit_account_id, amount_minor, currency, kind,
+                                           reward_id, campaign_id, reverses_id, posted_at)
+             select $1, id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, $2
+             from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::int8[], $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::uuid[])
+                  as t (id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id)
+             on conflict do nothing
+             returning debit_account_id, credit_account_id, amount_minor),
+         moved as (
+             select id, sum(debit)::int8 as debit, sum(credit)::int8 as credit
+             from (select debit_account_id as id, amount_minor as debit, 0 as credit from posted
+                   union all
+                   select credit_account_id, 0, amount_minor from posted) lines
+             group by id)
+         update ledger_accounts a
+         set debit_minor = a.debit_minor + moved.debit, credit_minor = a.credit_minor + moved.credit
+         from moved where a.brand_id = $1 and a.id = moved.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Array<SqlUuid>, _>(transfers.iter().map(|transfer| transfer.id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(transfers.iter().map(|transfer| transfer.debit.id(scope.brand_id)).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(transfers.iter().map(|transfer| transfer.credit.id(scope.brand_id)).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(transfers.iter().map(|transfer| transfer.amount_minor).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(transfers.iter().map(|transfer| transfer.debit.currency.to_string()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(transfers.iter().map(|transfer| transfer.kind.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.reward_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.campaign_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.kind.reverses_id()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An owner's sum in one currency.
+#[derive(Clone, Copy, Debug)]
+pub struct Balance {
+    pub owner_id: Uuid,
+    pub money: Money,
+}
+
+#[derive(QueryableByName)]
+struct BalanceRow {
+    #[diesel(sql_type = SqlUuid)]
+    owner_id: Uuid,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = BigInt)]
+    minor: i64,
+}
+
+async fn balances(conn: &mut Conn, scope: &Scope, text: &'static str, owner_ids: &[Uuid]) -> Result<Vec<Balance>> {
+    let rows: Vec<BalanceRow> =
+        sql(text).bind::<SqlUuid, _>(scope.brand_id).bind::<Array<SqlUuid>, _>(owner_ids).load(conn).await?;
+    rows.into_iter()
+        .map(|row| {
+            let currency =
+                row.currency.parse().map_err(|error| Error::fault("reading an account's currency", error))?;
+            Ok(Balance { owner_id: row.owner_id, money: Money::new(row.minor, currency) })
+        })
+        .collect()
+}
+
+pub(super) async fn payable(conn: &mut Conn, scope: &Scope, owner_ids: &[Uuid]) -> Result<Vec<Balance>> {
+    let text = "select owner_id, currency, credit_minor - debit_minor as minor from ledger_accounts
+         where brand_id = $1 and owner_id = any ($2) and bucket = 'payable' order by owner_id, currency";
+    balances(conn, scope, text, owner_ids).await
+}
+
+/// Grants leave the budget by its debit side; what comes back is a reversal, not new funding.
+pub(super) async fn budgets_spent(conn: &mut Conn, scope: &Scope, campaign_ids: &[Uuid]) -> Result<Vec<Balance>> {
+    let text = "select a.owner_id, a.currency,
+                (a.debit_minor - coalesce(sum(t.amount_minor) filter (where t.kind in ('VOID', 'CLAWBACK')), 0))::int8 as minor
+         from ledger_accounts a
+         left join ledger_transfers t on t.brand_id = a.brand_id and t.credit_account_id = a.id
+         where a.brand_id = $1 and a.owner_id = any ($2) and a.bucket = 'budget'
+         group by a.owner_id, a.currency, a.debit_minor";
+    balances(conn, scope, text, campaign_ids).await
+}
+
+/// One side of a transfer, as it stands in the books: credits above zero, debits below.
+#[derive(Clone, Debug, QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct Entry {
+    #[diesel(sql_type = SqlUuid)]
+    pub reward_id: Uuid,
+    #[diesel(sql_type = Text)]
+    pub bucket: String,
+    #[diesel(sql_type = Text)]
+    pub owner_kind: String,
+    #[diesel(sql_type = SqlUuid)]
+    pub owner_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    pub amount_minor: i64,
+    #[diesel(sql_type = Text)]
+    pub currency: String,
+    #[diesel(sql_type = Timestamptz)]
+    pub posted_at: DateTime<Utc>,
+}
+
+pub(super) async fn entries_of_rewards(conn: &mut Conn, scope: &Scope, reward_ids: &[Uuid]) -> Result<Vec<Entry>> {
+    let rows = sql("select e.reward_id, a.bucket, a.owner_kind, a.owner_id, e.amount_minor, e.currency, e.posted_at
+         from ledger_entries e join ledger_accounts a on a.brand_id = e.brand_id and a.id = e.account_id
+         where e.brand_id = $1 and e.reward_id = any ($2)
+         order by e.posted_at, e.transfer_id, e.amount_minor")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(reward_ids)
+    .load(conn)
+    .await?;
+    Ok(rows)
+}
