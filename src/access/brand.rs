@@ -43,6 +43,11 @@ pub async fn brand_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<Brand>>
     store::brand_by_slug(conn, slug).await
 }
 
+/// The brand of this identifier, if there is one.
+pub async fn brand_by_id(conn: &mut Conn, id: Uuid) -> Result<Option<Brand>> {
+    store::brand_by_id(conn, id).await
+}
+
 /// Every brand, for the worker and `verify`.
 pub async fn all_brands(conn: &mut Conn) -> Result<Vec<Brand>> {
     store::all_brands(conn).await

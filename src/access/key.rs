@@ -67,6 +67,11 @@ pub async fn revoke_key(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid) -> 
     store::revoke_key(conn, scope, id, env.now()).await
 }
 
+/// A key of the brand, live or not.
+pub async fn key_by_id(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Option<ApiKey>> {
+    store::key_by_id(conn, scope, id).await
+}
+
 /// The scope of a live key. `None` for every other string.
 pub async fn authenticate(conn: &mut Conn, env: &Env, secret: &str) -> Result<Option<Scope>> {
     if !secret.starts_with("gv_") || secret.len() > 100 {

@@ -3,13 +3,15 @@
 //! It never reads another brand's rows, and never keeps a key in clear.
 
 mod brand;
+mod idempotency;
 mod key;
 mod role;
 mod secrets;
 mod store;
 
-pub use brand::{Brand, NewBrand, all_brands, brand_by_slug, brand_scope, create_brand};
-pub use key::{ApiKey, KeyCache, NewApiKey, authenticate, create_key, revoke_key};
+pub use brand::{Brand, NewBrand, all_brands, brand_by_id, brand_by_slug, brand_scope, create_brand};
+pub use idempotency::once;
+pub use key::{ApiKey, KeyCache, NewApiKey, authenticate, create_key, key_by_id, revoke_key};
 pub use role::{Permission, Role};
 pub use secrets::{Keyring, SealError};
 

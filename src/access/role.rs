@@ -37,6 +37,34 @@ pub enum Permission {
 }
 
 impl Permission {
+    pub const ALL: [Self; 9] = [
+        Self::ReadGrowth,
+        Self::ReadMoney,
+        Self::ReadFraud,
+        Self::ReadEvents,
+        Self::WriteGrowth,
+        Self::WriteMoney,
+        Self::ReviewFraud,
+        Self::Ingest,
+        Self::Administer,
+    ];
+
+    /// The name that `viewer { scopes }` shows.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadGrowth => "READ_GROWTH",
+            Self::ReadMoney => "READ_MONEY",
+            Self::ReadFraud => "READ_FRAUD",
+            Self::ReadEvents => "READ_EVENTS",
+            Self::WriteGrowth => "WRITE_GROWTH",
+            Self::WriteMoney => "WRITE_MONEY",
+            Self::ReviewFraud => "REVIEW_FRAUD",
+            Self::Ingest => "INGEST",
+            Self::Administer => "ADMINISTER",
+        }
+    }
+
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::ReadGrowth => "read growth data",
@@ -81,6 +109,11 @@ impl Role {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
+
+    /// Everything that the role may do.
+    pub fn permissions(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.into_iter().filter(move |permission| self.allows(*permission))
     }
 
     #[must_use]

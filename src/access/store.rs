@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{ApiKey, Brand, Role, Scope};
 use crate::base::{Code, Error, Result};
-use crate::db::schema::{api_keys, brand_counters, brands};
+use crate::db::schema::{api_keys, brand_counters, brands, idempotency_keys};
 use crate::db::{Conn, constraint_of, sql};
 
 const COUNTERS: [&str; 3] = ["members", "outbox", "outbox_published"];
@@ -105,23 +105,7 @@ type KeyRow = (Uuid, String, String, Option<Uuid>, DateTime<Utc>, Option<DateTim
 pub(super) async fn revoke_key(conn: &mut Conn, scope: &Scope, id: Uuid, now: DateTime<Utc>) -> Result<Option<ApiKey>> {
     let key = api_keys::table.filter(api_keys::brand_id.eq(scope.brand_id)).filter(api_keys::id.eq(id));
     diesel::update(key.filter(api_keys::revoked_at.is_null())).set(api_keys::revoked_at.eq(now)).execute(conn).await?;
-    let row: Option<KeyRow> = key
-        .select((
-            api_keys::id,
-            api_keys::name,
-            api_keys::role,
-            api_keys::creator_id,
-            api_keys::created_at,
-            api_keys::expires_at,
-            api_keys::revoked_at,
-        ))
-        .first(conn)
-        .await
-        .optional()?;
-    row.map(|(id, name, role, creator_id, created_at, expires_at, revoked_at)| {
-        Ok(ApiKey { id, name, role: to_role(&role)?, creator_id, created_at, expires_at, revoked_at })
-    })
-    .transpose()
+    key_by_id(conn, scope, id).await
 }
 
 #[derive(QueryableByName)]
@@ -166,4 +150,88 @@ pub(super) async fn scope_of_key(conn: &mut Conn, hash: &[u8], now: DateTime<Utc
 
 fn to_role(text: &str) -> Result<Role> {
     Role::parse(text).ok_or_else(|| Error::fault("reading a key's role", text.to_owned()))
+}
+
+/// Takes a key for an operation; waits where another transaction has just taken it. False: it was taken before.
+pub(super) async fn claim_key(
+    conn: &mut Conn,
+    scope: &Scope,
+    operation: &str,
+    key: &str,
+    request_hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let count = diesel::insert_into(idempotency_keys::table)
+        .values((
+            idempotency_keys::brand_id.eq(scope.brand_id),
+            idempotency_keys::operation.eq(operation),
+            idempotency_keys::key.eq(key),
+            idempotency_keys::request_hash.eq(request_hash),
+            idempotency_keys::result.eq(serde_json::Value::Null),
+            idempotency_keys::recorded_at.eq(now),
+        ))
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    Ok(count == 1)
+}
+
+/// The hash of the first request under a taken key, and its result.
+pub(super) async fn kept_result(
+    conn: &mut Conn,
+    scope: &Scope,
+    operation: &str,
+    key: &str,
+) -> Result<(Vec<u8>, serde_json::Value)> {
+    let row = idempotency_keys::table
+        .filter(idempotency_keys::brand_id.eq(scope.brand_id))
+        .filter(idempotency_keys::operation.eq(operation))
+        .filter(idempotency_keys::key.eq(key))
+        .select((idempotency_keys::request_hash, idempotency_keys::result))
+        .first(conn)
+        .await?;
+    Ok(row)
+}
+
+/// Keeps the result under the key that this transaction has taken.
+pub(super) async fn keep_result(
+    conn: &mut Conn,
+    scope: &Scope,
+    operation: &str,
+    key: &str,
+    result: &serde_json::Value,
+) -> Result<()> {
+    diesel::update(
+        idempotency_keys::table
+            .filter(idempotency_keys::brand_id.eq(scope.brand_id))
+            .filter(idempotency_keys::operation.eq(operation))
+            .filter(idempotency_keys::key.eq(key)),
+    )
+    .set(idempotency_keys::result.eq(result))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A key of the brand, live or not.
+pub(super) async fn key_by_id(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Option<ApiKey>> {
+    let key = api_keys::table.filter(api_keys::brand_id.eq(scope.brand_id)).filter(api_keys::id.eq(id));
+    let row: Option<KeyRow> = key
+        .select((
+            api_keys::id,
+            api_keys::name,
+            api_keys::role,
+            api_keys::creator_id,
+            api_keys::created_at,
+            api_keys::expires_at,
+            api_keys::revoked_at,
+        ))
+        .first(conn)
+        .await
+        .optional()?;
+    row.map(to_key).transpose()
+}
+
+fn to_key((id, name, role, creator_id, created_at, expires_at, revoked_at): KeyRow) -> Result<ApiKey> {
+    Ok(ApiKey { id, name, role: to_role(&role)?, creator_id, created_at, expires_at, revoked_at })
 }

@@ -51,8 +51,8 @@ pub const REWARD_DEGREES_MAX: usize = 10;
 /// Touchpoints of one person that attribution considers, the latest first.
 pub const TOUCHPOINTS_PER_PERSON_MAX: i64 = 1_000;
 
-/// Nesting of a GraphQL document.
-pub const GRAPHQL_DEPTH_MAX: usize = 12;
+/// Nesting of a GraphQL document. The standard introspection query, which tools send, nests 15 levels.
+pub const GRAPHQL_DEPTH_MAX: usize = 15;
 /// Cost of a GraphQL document: one per field, times the page size of each list around it.
 pub const GRAPHQL_COST_MAX: usize = 50_000;
 /// Aliases in a GraphQL document.

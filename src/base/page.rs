@@ -88,6 +88,16 @@ impl Page {
         Self { limit, after: None, before: None, is_backward: false }
     }
 
+    /// The open interval in which the rows of a list sorted by (moment, identifier) must lie.
+    #[must_use]
+    pub fn time_bounds(&self) -> [(chrono::DateTime<chrono::Utc>, Uuid); 2] {
+        let low = self
+            .after
+            .map_or((chrono::DateTime::from_timestamp_nanos(i64::MIN), Uuid::nil()), |after| (after.time(), after.id));
+        let high = self.before.map_or((far_future(), Uuid::max()), |before| (before.time(), before.id));
+        [low, high]
+    }
+
     /// How many rows to ask the database for: one more than wanted tells whether there are more.
     #[must_use]
     pub fn fetch_limit(&self) -> i64 {
@@ -109,6 +119,11 @@ impl Page {
             items: rows,
         }
     }
+}
+
+/// The end of the year 9999.
+fn far_future() -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default()
 }
 
 /// One page of a list, in the list's order.

@@ -4,6 +4,7 @@
 mod book;
 mod policy;
 mod reads;
+mod store;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -16,6 +17,7 @@ pub use policy::{
     AttributionModel, AttributionPolicy, FraudPolicy, Policies, RewardKind, RewardPolicy, RewardTier, SignalMode,
     SignalPolicy,
 };
+pub use store::{by_ids, by_slug, policies_by_versions};
 
 text_enum! {
     /// What a campaign is for. It sets the default lookback window: 30, 14 or 7 days.

@@ -1,10 +1,14 @@
 //! The people who share links for a brand, and their accounts on platforms.
 //! It never verifies an account by itself: a platform adapter does that.
 
+mod store;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::text_enum;
+
+pub use store::{by_handle, by_ids};
 
 text_enum! {
     /// Where a link is shared or an account lives.

@@ -1,1 +1,71 @@
-//! graphql
+//! The GraphQL door: types, resolvers and loaders over the verbs of the other modules. It never holds a rule and never speaks
+//! SQL. Start with [`schema`]; `context.rs` is what a resolver has in hand, `errors.rs` what a caller is shown.
+
+pub mod connection;
+pub mod context;
+pub mod errors;
+pub mod loaders;
+pub mod scalars;
+
+mod brands;
+mod campaigns;
+mod creators;
+mod enums;
+mod links;
+mod members;
+mod node;
+
+use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+
+use crate::app::App;
+use crate::base::limits::{GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX};
+
+pub use brands::{Brand, Viewer};
+pub use campaigns::Campaign;
+pub use context::{RequestContext, RequestExt};
+pub use creators::Creator;
+pub use enums::{AttributionModel, Platform, RewardKind};
+pub use links::{Link, LinkOwner};
+pub use members::Member;
+pub use node::Node;
+
+/// The executable schema.
+pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
+/// What changes are pushed.
+pub type Subscription = EmptySubscription;
+
+/// Everything that can be read.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    node::NodeQuery,
+    brands::ViewerQuery,
+    creators::CreatorQuery,
+    campaigns::CampaignQuery,
+    members::MemberQuery,
+    links::LinkQuery,
+);
+
+/// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
+#[derive(MergedObject, Default)]
+pub struct Mutation(creators::CreatorMutation);
+
+/// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
+#[must_use]
+pub fn schema(app: App) -> Schema {
+    builder().data(app).finish()
+}
+
+/// The schema's text, as `schema.graphql` holds it.
+#[must_use]
+pub fn sdl() -> String {
+    builder().finish().sdl_with_options(SDLExportOptions::new())
+}
+
+fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+        .limit_depth(GRAPHQL_DEPTH_MAX)
+        .limit_recursive_depth(GRAPHQL_DEPTH_MAX)
+        .limit_complexity(GRAPHQL_COST_MAX)
+        .limit_directives(GRAPHQL_DIRECTIVES_MAX)
+        .extension(errors::Reveal)
+}

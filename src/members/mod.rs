@@ -1,10 +1,16 @@
 //! Members and the referral forest: who invited whom, at any depth.
 //! It never lets a cycle in, and never gives a member two referrers.
 
+mod placement;
+mod store;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::text_enum;
+
+pub use placement::{Placement, place};
+pub use store::{NewMember, by_external_ids, by_ids, insert_members, next_numbers};
 
 text_enum! {
     /// How far a member has come. An ERASED one keeps its place in the forest and nothing else.

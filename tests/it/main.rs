@@ -4,6 +4,7 @@ mod support;
 
 mod database;
 mod kit;
+mod schema;
 mod tidy;
 mod typeid;
 mod user_agents;

@@ -1,0 +1,62 @@
+//! Who is asking: the brand and the key.
+
+use async_graphql::{Context, ID, Object, Result, SimpleObject};
+
+use super::RequestExt;
+use super::context::to_id;
+use crate::access;
+use crate::base::{Error, Kind};
+
+/// The tenant whose data a key sees.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct Brand {
+    /// The identifier.
+    pub id: ID,
+    /// The short name in addresses and commands.
+    pub slug: String,
+    /// The name for people.
+    pub name: String,
+    /// The ISO 4217 code of the brand's own currency.
+    pub currency: String,
+}
+
+/// The bearer of the key.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct Viewer {
+    /// The key that was shown.
+    pub key_id: Option<ID>,
+    /// The key's role, for example `growth`.
+    pub role: String,
+    /// What the role may do, for example `READ_GROWTH`.
+    pub scopes: Vec<String>,
+    /// The one creator whom a key of role `creator` sees.
+    pub creator_id: Option<ID>,
+    /// The brand that the key belongs to.
+    pub brand: Brand,
+}
+
+#[derive(Default)]
+pub struct ViewerQuery;
+
+#[Object]
+impl ViewerQuery {
+    /// Who is asking, and for which brand.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
+        let request = ctx.request()?;
+        let scope = &request.scope;
+        let brand = access::brand_by_id(&mut *request.conn().await?, scope.brand_id).await?;
+        let brand = brand.ok_or_else(|| Error::fault("reading the bearer's brand", "it is gone"))?;
+        Ok(Viewer {
+            key_id: scope.key_id.map(|id| to_id(Kind::Key, id)),
+            role: scope.role.as_str().to_owned(),
+            scopes: scope.role.permissions().map(|permission| permission.as_str().to_owned()).collect(),
+            creator_id: scope.creator_id.map(|id| to_id(Kind::Creator, id)),
+            brand: Brand {
+                id: to_id(Kind::Brand, brand.id),
+                slug: brand.slug,
+                name: brand.name,
+                currency: brand.currency.to_string(),
+            },
+        })
+    }
+}

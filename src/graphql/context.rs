@@ -1,0 +1,77 @@
+//! What a resolver has in hand: the process, who asks, and the loaders of this one request. It is never shared between requests.
+
+use async_graphql::{Context, ID};
+use uuid::Uuid;
+
+use super::loaders::Loaders;
+use crate::access::{Permission, Scope};
+use crate::app::App;
+use crate::base::{Error, Kind, Result};
+use crate::db::PooledConn;
+
+/// The data of one request. The door makes a new one for each operation.
+#[derive(Clone)]
+pub struct RequestContext {
+    pub app: App,
+    pub scope: Scope,
+    pub loaders: Loaders,
+}
+
+impl RequestContext {
+    /// What one operation of this bearer needs.
+    #[must_use]
+    pub fn new(app: &App, scope: Scope) -> Self {
+        Self { app: app.clone(), loaders: Loaders::new(&app.db, &scope), scope }
+    }
+
+    /// A connection. Give it back (drop it) before asking a loader, which takes one of its own.
+    pub async fn conn(&self) -> Result<PooledConn> {
+        self.app.db.conn().await
+    }
+
+    /// Refuses with FORBIDDEN unless the bearer's role carries the permission.
+    pub fn require(&self, permission: Permission) -> Result<()> {
+        self.scope.require(permission)
+    }
+
+    /// Whether the bearer may see what belongs to this creator. A key of role `creator` sees its own only.
+    #[must_use]
+    pub fn sees_creator(&self, creator_id: Option<Uuid>) -> bool {
+        self.scope.creator_id.is_none() || self.scope.creator_id == creator_id
+    }
+
+    /// The creator to whom a list must be narrowed: the bearer's own, else the one asked for.
+    #[must_use]
+    pub fn narrow_creator(&self, asked: Option<Uuid>) -> Option<Uuid> {
+        self.scope.creator_id.or(asked)
+    }
+}
+
+/// Finds the [`RequestContext`] in the engine's own context.
+pub trait RequestExt<'a> {
+    fn request(&self) -> async_graphql::Result<&'a RequestContext>;
+}
+
+impl<'a> RequestExt<'a> for Context<'a> {
+    fn request(&self) -> async_graphql::Result<&'a RequestContext> {
+        self.data::<RequestContext>()
+    }
+}
+
+/// Reads an identifier of a kind; `path` names the argument in the refusal.
+pub fn parse_id(kind: Kind, id: &ID, path: &[&str]) -> Result<Uuid> {
+    kind.parse(id).ok_or_else(|| {
+        Error::invalid(path, format!("Pass an identifier that starts with {}_, as the API gives it.", kind.prefix()))
+    })
+}
+
+/// Reads an identifier that may be left out.
+pub fn parse_id_opt(kind: Kind, id: Option<&ID>, path: &[&str]) -> Result<Option<Uuid>> {
+    id.map(|id| parse_id(kind, id, path)).transpose()
+}
+
+/// The public identifier of a row.
+#[must_use]
+pub fn to_id(kind: Kind, id: Uuid) -> ID {
+    ID(kind.id(id))
+}

@@ -1,0 +1,86 @@
+//! Closed sets that several types show. Each mirrors the set of a module below, less what does not work yet.
+
+use async_graphql::Enum;
+
+use crate::campaigns;
+
+/// Where a link is shared or an account lives.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::creators::Platform")]
+pub enum Platform {
+    /// A web site.
+    Web,
+    /// An iOS app.
+    Ios,
+    /// An Android app.
+    Android,
+    /// Instagram.
+    Instagram,
+    /// TikTok.
+    Tiktok,
+    /// YouTube.
+    Youtube,
+    /// Shopify.
+    Shopify,
+    /// Stripe.
+    Stripe,
+    /// Branch.
+    Branch,
+    /// AppsFlyer.
+    Appsflyer,
+    /// Anything else.
+    Other,
+}
+
+/// How the credit of a conversion is divided over its touches.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AttributionModel {
+    /// The first touch takes all.
+    FirstTouch,
+    /// The last touch takes all.
+    LastTouch,
+    /// Every touch takes the same.
+    Linear,
+    /// The last touch takes the policy's share, the ones before it share the rest equally.
+    WeightedLastTouch,
+}
+
+impl From<AttributionModel> for campaigns::AttributionModel {
+    fn from(model: AttributionModel) -> Self {
+        match model {
+            AttributionModel::FirstTouch => Self::FirstTouch,
+            AttributionModel::LastTouch => Self::LastTouch,
+            AttributionModel::Linear => Self::Linear,
+            AttributionModel::WeightedLastTouch => Self::WeightedLastTouch,
+        }
+    }
+}
+
+impl TryFrom<campaigns::AttributionModel> for AttributionModel {
+    type Error = crate::base::Error;
+
+    fn try_from(model: campaigns::AttributionModel) -> Result<Self, Self::Error> {
+        use campaigns::AttributionModel as Stored;
+        match model {
+            Stored::FirstTouch => Ok(Self::FirstTouch),
+            Stored::LastTouch => Ok(Self::LastTouch),
+            Stored::Linear => Ok(Self::Linear),
+            Stored::WeightedLastTouch => Ok(Self::WeightedLastTouch),
+            other => Err(crate::base::Error::fault("showing an attribution model", other.as_str())),
+        }
+    }
+}
+
+/// What a reward is.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::campaigns::RewardKind")]
+pub enum RewardKind {
+    /// Money that the beneficiary can be paid.
+    Credit,
+    /// A discount of this amount, redeemed outside.
+    Discount,
+    /// A feature of this value, unlocked outside.
+    FeatureUnlock,
+    /// A share of a sale, in money.
+    Commission,
+}

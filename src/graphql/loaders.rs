@@ -1,0 +1,110 @@
+//! The loaders of one request: keys that are asked for at the same time become one statement. One set per request, so that
+//! nothing is shared between bearers; a batch that fails fails every key of it, and is never taken for "not found".
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use dataloader::BatchFn;
+use dataloader::cached::Loader;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use uuid::Uuid;
+
+use super::errors::Shared;
+use crate::access::Scope;
+use crate::base::Result;
+use crate::campaigns::{self, Campaign, Policies};
+use crate::creators::{self, Creator};
+use crate::db::{Conn, Db};
+use crate::links::{self, Link};
+use crate::members::{self, Member};
+
+const BATCH_KEYS_MAX: usize = 500;
+
+/// The statement behind a loader: what is missing in its answer does not exist.
+pub type Fetch<K, V> = for<'a> fn(&'a mut Conn, &'a Scope, &'a [K]) -> BoxFuture<'a, Result<HashMap<K, V>>>;
+type Answer<V> = std::result::Result<Option<V>, Shared>;
+
+/// One loader: [`Keyed::load`] gives the value of a key.
+#[derive(Clone)]
+pub struct Keyed<K: Eq + Hash + Clone + Debug + Send + Sync, V: Clone + Send + Sync>(Loader<K, Answer<V>, Batch<K, V>>);
+
+struct Batch<K, V> {
+    db: Db,
+    scope: Arc<Scope>,
+    fetch: Fetch<K, V>,
+}
+
+impl<K: Eq + Hash + Clone + Debug + Send + Sync, V: Clone + Send + Sync> Keyed<K, V> {
+    pub fn new(db: &Db, scope: &Arc<Scope>, fetch: Fetch<K, V>) -> Self {
+        let batch = Batch { db: db.clone(), scope: Arc::clone(scope), fetch };
+        Self(Loader::new(batch).with_max_batch_size(BATCH_KEYS_MAX))
+    }
+
+    /// The value of a key, `None` if there is none. A failed batch is the error of each of its keys.
+    pub async fn load(&self, key: K) -> async_graphql::Result<Option<V>> {
+        match self.0.try_load(key).await {
+            Ok(answer) => Ok(answer?),
+            Err(error) => Err(crate::base::Error::fault("asking a loader", error).into()),
+        }
+    }
+
+    /// The value of a key that another row points at.
+    pub async fn require(&self, key: K) -> async_graphql::Result<V> {
+        let value = self.load(key).await?;
+        value.ok_or_else(|| crate::base::Error::fault("following a reference", "the row is gone").into())
+    }
+
+    async fn forget(&self) {
+        self.0.clear_all().await;
+    }
+}
+
+impl<K: Eq + Hash + Clone + Debug + Send + Sync, V: Clone + Send + Sync> BatchFn<K, Answer<V>> for Batch<K, V> {
+    async fn load(&mut self, keys: &[K]) -> HashMap<K, Answer<V>> {
+        let fetched = async {
+            let mut conn = self.db.conn().await?;
+            (self.fetch)(&mut conn, &self.scope, keys).await
+        };
+        match fetched.await {
+            Ok(mut values) => keys.iter().map(|key| (key.clone(), Ok(values.remove(key)))).collect(),
+            Err(error) => {
+                let shared = Shared::new(error);
+                keys.iter().map(|key| (key.clone(), Err(shared.clone()))).collect()
+            }
+        }
+    }
+}
+
+macro_rules! loaders {
+    ($($(#[$doc:meta])* $name:ident: $key:ty => $value:ty = $fetch:expr;)+) => {
+        /// Every loader of a request.
+        #[derive(Clone)]
+        pub struct Loaders { $($(#[$doc])* pub $name: Keyed<$key, $value>),+ }
+
+        impl Loaders {
+            /// Fresh loaders for one request of this bearer.
+            #[must_use]
+            pub fn new(db: &Db, scope: &Scope) -> Self {
+                let scope = Arc::new(scope.clone());
+                Self { $($name: Keyed::new(db, &scope, |conn, scope, keys| $fetch(conn, scope, keys).boxed())),+ }
+            }
+
+            /// Forgets what was loaded: between the events of a subscription.
+            pub async fn forget(&self) {
+                $(self.$name.forget().await;)+
+            }
+        }
+    };
+}
+
+loaders! {
+    creators: Uuid => Creator = creators::by_ids;
+    campaigns: Uuid => Campaign = campaigns::by_ids;
+    /// Policies by campaign and version.
+    policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
+    members: Uuid => Member = members::by_ids;
+    links: Uuid => Link = links::by_ids;
+}

@@ -1,0 +1,105 @@
+//! Scalars and the value types that everything shares. `DateTime` is the engine's own over chrono, `JSON` too.
+
+use async_graphql::{InputObject, InputValueError, InputValueResult, Scalar, ScalarType, SimpleObject, Value};
+use chrono::NaiveDate;
+
+use crate::base::{self, Currency, Error, MoneyError, Refusal};
+
+/// A calendar day in UTC, for example `2026-03-01`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Date(pub NaiveDate);
+
+/// A calendar day in UTC, for example `2026-03-01`.
+#[Scalar(name = "Date", specified_by_url = "https://www.rfc-editor.org/rfc/rfc3339#section-5.6")]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match &value {
+            Value::String(text) if text.len() == 10 => Ok(Self(text.parse()?)),
+            _ => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.format("%Y-%m-%d").to_string())
+    }
+}
+
+/// An exact decimal number, written as a string, for example `"12.50"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decimal(pub String);
+
+/// An exact decimal number, written as a string, for example `"12.50"`. A whole number may be passed as an integer.
+#[Scalar(name = "Decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            Value::Number(number) if number.is_u64() => Ok(Self(number.to_string())),
+            _ => Err(InputValueError::custom("pass an exact decimal as a string, for example \"12.50\"")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// An absolute URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url(pub String);
+
+/// An absolute URL, as the WHATWG URL standard writes it.
+#[Scalar(name = "URL", specified_by_url = "https://url.spec.whatwg.org/")]
+impl ScalarType for Url {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(url::Url::parse(&text)?.into())),
+            other => Err(InputValueError::expected_type(other)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// An exact amount in one currency.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct Money {
+    /// The amount with all of the currency's decimal places, for example `12.50`. Negative only in balances.
+    pub amount: Decimal,
+    /// The ISO 4217 code, for example `USD`.
+    pub currency: String,
+}
+
+impl From<base::Money> for Money {
+    fn from(money: base::Money) -> Self {
+        Self { amount: Decimal(money.amount()), currency: money.currency.to_string() }
+    }
+}
+
+/// An exact amount in one currency.
+#[derive(InputObject, Clone, Debug)]
+pub struct MoneyInput {
+    /// The amount, not negative, with at most the currency's decimal places, for example `12.50`.
+    pub amount: Decimal,
+    /// The ISO 4217 code, for example `USD`.
+    pub currency: String,
+}
+
+impl MoneyInput {
+    /// The exact amount; `path` leads to this input in the refusal.
+    pub fn to_money(&self, path: &[&str]) -> base::Result<base::Money> {
+        let refuse = |field: &str, error: MoneyError| {
+            let message = format!("{}.", capitalised(&error.to_string()));
+            Error::from(Refusal::new(base::Code::Invalid, &[path, &[field]].concat(), message))
+        };
+        let currency: Currency = self.currency.parse().map_err(|error| refuse("currency", error))?;
+        base::Money::parse(&self.amount.0, currency).map_err(|error| refuse("amount", error))
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}

@@ -1,0 +1,123 @@
+//! Links in PostgreSQL.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Link, Owner, Utm};
+use crate::access::Scope;
+use crate::base::{Error, Result};
+use crate::creators::Platform;
+use crate::db::{Conn, sql};
+
+/// A link as a statement returns it: select `link_columns!` of an alias `l`.
+#[derive(QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub(super) struct LinkRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    token: String,
+    #[diesel(sql_type = SqlUuid)]
+    campaign_id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    creator_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    member_id: Option<Uuid>,
+    #[diesel(sql_type = Text)]
+    platform: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    sub_id: Option<String>,
+    #[diesel(sql_type = Text)]
+    destination_url: String,
+    #[diesel(sql_type = Text)]
+    utm_source: String,
+    #[diesel(sql_type = Text)]
+    utm_medium: String,
+    #[diesel(sql_type = Text)]
+    utm_campaign: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    utm_content: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    utm_term: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    expires_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    revoked_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = BigInt)]
+    click_count: i64,
+    #[diesel(sql_type = BigInt)]
+    signup_count: i64,
+    #[diesel(sql_type = BigInt)]
+    conversion_count: i64,
+    #[diesel(sql_type = Timestamptz)]
+    created_at: DateTime<Utc>,
+}
+
+impl LinkRow {
+    pub(super) fn into_link(self) -> Result<Link> {
+        let owner = match (self.creator_id, self.member_id) {
+            (Some(id), None) => Owner::Creator(id),
+            (None, Some(id)) => Owner::Member(id),
+            _ => return Err(Error::fault("reading a link's owner", "there must be exactly one")),
+        };
+        Ok(Link {
+            id: self.id,
+            token: self.token,
+            campaign_id: self.campaign_id,
+            owner,
+            platform: Platform::from_column(&self.platform)?,
+            sub_id: self.sub_id,
+            destination_url: self.destination_url,
+            utm: Utm {
+                source: self.utm_source,
+                medium: self.utm_medium,
+                campaign: self.utm_campaign,
+                content: self.utm_content,
+                term: self.utm_term,
+            },
+            expires_at: self.expires_at,
+            revoked_at: self.revoked_at,
+            click_count: self.click_count,
+            signup_count: self.signup_count,
+            conversion_count: self.conversion_count,
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// The columns of a [`LinkRow`] from the alias `l`, as a literal for `concat!`.
+macro_rules! link_columns {
+    () => {
+        "l.id, l.token, l.campaign_id, l.creator_id, l.member_id, l.platform, l.sub_id, l.destination_url, l.utm_source,
+         l.utm_medium, l.utm_campaign, l.utm_content, l.utm_term, l.expires_at, l.revoked_at, l.click_count,
+         l.signup_count, l.conversion_count, l.created_at"
+    };
+}
+
+/// Links by identifier; what is missing does not exist.
+pub async fn by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Link>> {
+    let rows: Vec<LinkRow> =
+        sql(concat!("select ", link_columns!(), " from links l where l.brand_id = $1 and l.id = any ($2)"))
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .load(conn)
+            .await?;
+    rows.into_iter().map(|row| Ok((row.id, row.into_link()?))).collect()
+}
+
+/// The link of a token.
+pub async fn by_token(conn: &mut Conn, scope: &Scope, token: &str) -> Result<Option<Link>> {
+    let row: Option<LinkRow> =
+        sql(concat!("select ", link_columns!(), " from links l where l.brand_id = $1 and l.token = $2"))
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Text, _>(token)
+            .get_result(conn)
+            .await
+            .optional()?;
+    row.map(LinkRow::into_link).transpose()
+}
