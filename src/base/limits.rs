@@ -85,3 +85,8 @@ pub const BODY_READ_SECONDS: u64 = 30;
 
 /// Entries that the outbox relay keeps in a brand's Redis stream; older ones are read from PostgreSQL.
 pub const STREAM_LENGTH_MAX: u64 = 10_000;
+
+/// Rows of one imported file.
+pub const IMPORT_ROWS_MAX: usize = 1_000_000;
+/// Rows of an import that share one transaction.
+pub const IMPORT_CHUNK_ROWS: usize = 5_000;

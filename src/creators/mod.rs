@@ -1,6 +1,7 @@
 //! The people who share links for a brand, and their accounts on platforms.
 //! It never verifies an account by itself: a platform adapter does that.
 
+pub mod import;
 mod store;
 
 use chrono::{DateTime, Utc};

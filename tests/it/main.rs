@@ -3,6 +3,7 @@
 mod support;
 
 mod database;
+mod import;
 mod kit;
 mod schema;
 mod tidy;
