@@ -5,6 +5,7 @@ mod support;
 mod database;
 mod flows;
 mod http;
+mod import;
 mod kit;
 mod schema;
 mod tidy;
