@@ -2,6 +2,10 @@
 
 mod support;
 
+mod database;
 mod http;
 mod kit;
 mod schema;
+mod tidy;
+mod typeid;
+mod user_agents;
