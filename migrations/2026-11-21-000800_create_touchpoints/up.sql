@@ -3,7 +3,6 @@ create table touchpoints (
     brand_id uuid not null,
     id uuid not null,
     person_id uuid not null,
-    member_id uuid,
     kind text not null,
     occurred_at timestamptz not null,
     recorded_at timestamptz not null,

@@ -1,1 +1,149 @@
-//! attribution
+//! Who gets the credit of a conversion. Weights sum to exactly one and values to exactly the conversion's, per model; a touch that
+//! arrives late re-opens the conversion, and the new records supersede the old. It never moves money: `rewards` does.
+//! Start with `rules.rs`.
+
+mod explain;
+pub mod reads;
+pub mod rules;
+mod store;
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::base::{Result, derived_id};
+use crate::campaigns::{AttributionModel, PolicyBook};
+use crate::db::Conn;
+use crate::journeys::{Conversion, Touch, touches_of_people};
+
+pub use explain::{Explanation, explain};
+pub use rules::{Considered, Reason, WEIGHT_UNITS, attribute};
+
+/// A conversion with its canonical person.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub canonical_id: Uuid,
+    pub conversion: Conversion,
+}
+
+/// One credited touch of a conversion.
+#[derive(Clone, Debug)]
+pub struct Credit {
+    pub id: Uuid,
+    pub conversion_id: Uuid,
+    pub touch: Touch,
+    pub campaign_id: Uuid,
+    pub model: AttributionModel,
+    pub policy_version: i32,
+    pub generation: i32,
+    pub weight_units: u64,
+    pub amount_minor: i64,
+}
+
+/// A conversion as it is credited now.
+#[derive(Clone, Debug)]
+pub struct Attributed {
+    pub conversion: Conversion,
+    pub credits: Vec<Credit>,
+}
+
+/// The touches of the targets' people within the longest window, by canonical person, oldest first.
+pub async fn touches_of(
+    conn: &mut Conn,
+    scope: &Scope,
+    book: &PolicyBook,
+    targets: &[(Uuid, DateTime<Utc>)],
+) -> Result<HashMap<Uuid, Vec<Touch>>> {
+    let Some(earliest) = targets.iter().map(|(_, at)| *at).min() else { return Ok(HashMap::new()) };
+    let mut ids: Vec<Uuid> = targets.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let from = earliest - TimeDelta::hours(i64::from(book.lookback_hours_max()));
+    let mut touches: HashMap<Uuid, Vec<Touch>> = HashMap::new();
+    for (person, touch) in touches_of_people(conn, scope, &ids, from).await? {
+        touches.entry(person).or_default().push(touch);
+    }
+    Ok(touches)
+}
+
+/// The campaign that judges a conversion which names none: that of the latest touch before it which counts under its own policy.
+#[must_use]
+pub fn judging_campaign(book: &PolicyBook, at: DateTime<Utc>, touches: &[Touch]) -> Option<Uuid> {
+    touches.iter().rev().find_map(|touch| {
+        let campaign_id = touch.campaign_id?;
+        let policies = book.current(campaign_id)?;
+        rules::doubt(&policies.attribution, at, touch).is_none().then_some(campaign_id)
+    })
+}
+
+/// Attributes the targets, and supersedes the records of those that come out differently than before. Returns every target with its
+/// credits now, and the ids of those whose records changed.
+pub async fn attribute_targets(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    book: &PolicyBook,
+    targets: Vec<Target>,
+    touches: &HashMap<Uuid, Vec<Touch>>,
+) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
+    let ids: Vec<Uuid> = targets.iter().map(|target| target.conversion.id).collect();
+    let standing = store::standing(conn, scope, &ids).await?;
+    let none = Vec::new();
+    let mut changed = HashSet::new();
+    let mut attributed = Vec::with_capacity(targets.len());
+    for Target { canonical_id, mut conversion } in targets {
+        let own = touches.get(&canonical_id).unwrap_or(&none);
+        let mut credits = credits(scope, book, &conversion, own, conversion.generation + 1);
+        let shape: HashSet<(Uuid, i64)> = credits.iter().map(|credit| (credit.touch.id, credit.amount_minor)).collect();
+        if standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape {
+            credits.iter_mut().for_each(|credit| credit.generation -= 1);
+        } else {
+            conversion.generation += 1;
+            changed.insert(conversion.id);
+        }
+        attributed.push(Attributed { conversion, credits });
+    }
+    let fresh: Vec<&Attributed> = attributed.iter().filter(|one| changed.contains(&one.conversion.id)).collect();
+    store::supersede(conn, scope, now, &fresh).await?;
+    Ok((attributed, changed))
+}
+
+fn credits(
+    scope: &Scope,
+    book: &PolicyBook,
+    conversion: &Conversion,
+    touches: &[Touch],
+    generation: i32,
+) -> Vec<Credit> {
+    let policies =
+        conversion.campaign_id.zip(conversion.policy_version).and_then(|(id, version)| book.version(id, version));
+    let Some(policies) = policies else { return Vec::new() };
+    let model = policies.attribution.model;
+    let considered = attribute(&policies.attribution, conversion.occurred_at, conversion.value.minor, touches);
+    let credited = considered.into_iter().zip(touches).filter(|(one, _)| one.reason == Reason::Credited);
+    credited
+        .filter_map(|(one, touch)| {
+            let id = derived_id(&[
+                b"attribution",
+                scope.brand_id.as_bytes(),
+                conversion.id.as_bytes(),
+                model.as_str().as_bytes(),
+                &generation.to_be_bytes(),
+                touch.id.as_bytes(),
+            ]);
+            Some(Credit {
+                id,
+                conversion_id: conversion.id,
+                touch: touch.clone(),
+                campaign_id: touch.campaign_id?,
+                model,
+                policy_version: policies.version,
+                generation,
+                weight_units: one.weight_units,
+                amount_minor: one.amount_minor,
+            })
+        })
+        .collect()
+}

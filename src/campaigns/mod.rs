@@ -1,7 +1,9 @@
 //! Campaigns and their versioned policies. A policy is never changed: a change makes the next version.
 //! It never judges: `attribution`, `fraud` and `rewards` read the policies from here.
 
+mod book;
 mod policy;
+mod reads;
 mod rules;
 mod store;
 
@@ -14,6 +16,7 @@ use crate::db::Conn;
 use crate::ledger;
 use crate::text_enum;
 
+pub use book::{CampaignFacts, PolicyBook};
 pub use policy::{
     AttributionModel, AttributionPolicy, FraudPolicy, Policies, RewardKind, RewardPolicy, RewardTier, SignalMode,
     SignalPolicy,

@@ -419,7 +419,6 @@ diesel::table! {
         brand_id -> Uuid,
         id -> Uuid,
         person_id -> Uuid,
-        member_id -> Nullable<Uuid>,
         kind -> Text,
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,

@@ -94,8 +94,10 @@ impl Register {
         let user = known.iter().find(|(one, _)| one.kind == IdentifierKind::User).map(|(_, id)| *id);
         let names_user = own.iter().any(|one| one.kind == IdentifierKind::User);
         // A user id that is new cannot take over somebody else's person: a shared device stays with its first user.
-        let others = known.iter().map(|(_, id)| *id).find(|id| !(names_user && self.has_user(*id)));
-        let person = user.or(others).unwrap_or_else(|| self.new_person(brand_id, event_id, at));
+        let mut others: Vec<Uuid> = known.iter().map(|(_, id)| *id).collect();
+        others.retain(|id| !(names_user && self.has_user(*id)));
+        others.sort_by_key(|id| !self.has_user(*id));
+        let person = user.or(others.first().copied()).unwrap_or_else(|| self.new_person(brand_id, event_id, at));
         for (_, other) in &known {
             self.merge(*other, person, event_id, at);
         }

@@ -1,1 +1,185 @@
-//! What people did
+//! What people did: touchpoints, conversions and refunds, one row per event under the event's own id. It keeps facts; what follows
+//! from them is judged elsewhere.
+
+mod store;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::base::{Money, Result};
+use crate::creators::Platform;
+use crate::db::Conn;
+use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
+use crate::text_enum;
+
+pub use store::{conversions_of_people, touches_of_people};
+
+text_enum! {
+    /// What a fraud assessment decided.
+    Decision { Allow = "ALLOW", Review = "REVIEW", Block = "BLOCK" }
+}
+
+/// One touchpoint. `person_id` is the person as known when it was recorded.
+#[derive(Clone, Debug)]
+pub struct Touch {
+    pub id: Uuid,
+    pub person_id: Uuid,
+    pub kind: TouchKind,
+    pub occurred_at: DateTime<Utc>,
+    pub recorded_at: DateTime<Utc>,
+    pub creator_id: Option<Uuid>,
+    pub referrer_id: Option<Uuid>,
+    pub link_id: Option<Uuid>,
+    pub campaign_id: Option<Uuid>,
+    pub platform: Platform,
+    pub sub_id: Option<String>,
+    pub ip_hash: Option<Hash16>,
+    pub device_hash: Option<Hash16>,
+    pub agent_class: AgentClass,
+    pub has_consent: bool,
+    pub decision: Decision,
+}
+
+/// One conversion, with the campaign and the policy version that judge it.
+#[derive(Clone, Debug)]
+pub struct Conversion {
+    pub id: Uuid,
+    pub person_id: Uuid,
+    pub member_id: Option<Uuid>,
+    /// The campaign whose policies judge it: named by the event, else of the latest touch that has one.
+    pub campaign_id: Option<Uuid>,
+    pub policy_version: Option<i32>,
+    /// How often it was attributed; 0 before the first time.
+    pub generation: i32,
+    pub order_id: Option<String>,
+    pub value: Money,
+    pub refunded_minor: i64,
+    pub occurred_at: DateTime<Utc>,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// One refund. Without a conversion it waits for its order.
+#[derive(Clone, Debug)]
+pub struct Refund {
+    pub id: Uuid,
+    pub order_id: String,
+    pub conversion_id: Option<Uuid>,
+    pub value: Money,
+    pub occurred_at: DateTime<Utc>,
+}
+
+impl Touch {
+    /// The touch that an event is, if it is one. Not judged yet.
+    #[must_use]
+    pub fn of_event(id: Uuid, recorded_at: DateTime<Utc>, person_id: Uuid, event: &Event) -> Option<Self> {
+        let kind = match event.event_type {
+            EventType::Click => TouchKind::Click,
+            EventType::View => TouchKind::View,
+            EventType::Install => TouchKind::Install,
+            EventType::Open => TouchKind::Open,
+            EventType::Signup => TouchKind::Signup,
+            EventType::Activation => TouchKind::Activation,
+            EventType::Conversion | EventType::Refund | EventType::Identify => return None,
+        };
+        Some(Self {
+            id,
+            person_id,
+            kind,
+            occurred_at: event.occurred_at,
+            recorded_at,
+            creator_id: event.creator_id,
+            referrer_id: event.referrer_id,
+            link_id: event.link_id,
+            campaign_id: event.campaign_id,
+            platform: event.platform.unwrap_or(Platform::Web),
+            sub_id: event.sub_id.clone(),
+            ip_hash: event.ip_hash,
+            device_hash: event.device_hash,
+            agent_class: event.agent_class,
+            has_consent: event.has_consent,
+            decision: Decision::Allow,
+        })
+    }
+
+    /// Whether somebody shared what was touched.
+    #[must_use]
+    pub fn has_owner(&self) -> bool {
+        self.creator_id.is_some() || self.referrer_id.is_some()
+    }
+}
+
+/// Keeps touches and moves the counters of their links.
+pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
+    if touches.is_empty() {
+        return Ok(());
+    }
+    store::insert_touches(conn, scope, touches).await?;
+    let mut counts: HashMap<Uuid, (i64, i64)> = HashMap::new();
+    for touch in touches {
+        let Some(link_id) = touch.link_id else { continue };
+        let (clicks, signups) = counts.entry(link_id).or_default();
+        match touch.kind {
+            TouchKind::Click => *clicks += 1,
+            TouchKind::Signup => *signups += 1,
+            _ => {}
+        }
+    }
+    let mut rows: Vec<(Uuid, i64, i64)> =
+        counts.into_iter().map(|(id, (clicks, signups))| (id, clicks, signups)).collect();
+    rows.sort_unstable();
+    store::count_on_links(conn, scope, &rows).await
+}
+
+/// Keeps conversions; returns the ids of those that are new. One whose order is known already is not kept.
+pub async fn record_conversions(conn: &mut Conn, scope: &Scope, conversions: &[Conversion]) -> Result<Vec<Uuid>> {
+    if conversions.is_empty() { Ok(Vec::new()) } else { store::insert_conversions(conn, scope, conversions).await }
+}
+
+/// Keeps refunds and applies every one whose order is known, waiting ones of earlier batches included. Returns the conversions that
+/// changed, and the refunds that take more than is left, which are not applied.
+pub async fn record_refunds(
+    conn: &mut Conn,
+    scope: &Scope,
+    refunds: &[Refund],
+    new_orders: &[String],
+) -> Result<(Vec<Uuid>, Vec<Uuid>)> {
+    if refunds.is_empty() && new_orders.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let mut orders: Vec<String> =
+        refunds.iter().map(|refund| refund.order_id.clone()).chain(new_orders.iter().cloned()).collect();
+    orders.sort_unstable();
+    orders.dedup();
+    store::insert_refunds(conn, scope, refunds).await?;
+    let mut targets: HashMap<String, Conversion> = store::conversions_of_orders(conn, scope, &orders)
+        .await?
+        .into_iter()
+        .filter_map(|conversion| Some((conversion.order_id.clone()?, conversion)))
+        .collect();
+    let mut refused = Vec::new();
+    let mut applied = Vec::new();
+    for refund in store::waiting_refunds(conn, scope, &orders).await? {
+        let Some(conversion) = targets.get_mut(&refund.order_id) else { continue };
+        let left = conversion.value.minor - conversion.refunded_minor;
+        if refund.value.currency != conversion.value.currency || refund.value.minor > left {
+            refused.push(refund.id);
+            continue;
+        }
+        conversion.refunded_minor += refund.value.minor;
+        applied.push((refund.id, conversion.id, refund.value.minor));
+    }
+    store::apply_refunds(conn, scope, &applied).await?;
+    store::drop_refunds(conn, scope, &refused).await?;
+    let mut changed: Vec<Uuid> = applied.into_iter().map(|(_, conversion_id, _)| conversion_id).collect();
+    changed.sort_unstable();
+    changed.dedup();
+    Ok((changed, refused))
+}
+
+/// The conversions of these ids with their canonical people.
+pub async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<(Uuid, Conversion)>> {
+    if ids.is_empty() { Ok(Vec::new()) } else { store::conversions_by_id(conn, scope, ids).await }
+}

@@ -1,1 +1,150 @@
-//! Members and edges from sign-ups.
+//! Sign-ups become members, and invitations become edges of the forest: one referrer at most, first wins, never a cycle.
+//! It never judges whether a referral is honest: it says what was refused, and `fraud` reads that.
+//! Start with [`enrol`].
+
+mod enrolment;
+mod rules;
+mod store;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::base::Result;
+use crate::db::Conn;
+use crate::events::EventType;
+use crate::identity::{Logged, Person};
+use crate::journeys::{Touch, touches_of_people};
+use crate::members::MemberStatus;
+
+pub use enrolment::Enrolment;
+pub use rules::{Placement, place};
+pub use store::{Upline, uplines};
+
+/// How far back a touch may be to name the referrer of a sign-up that names none.
+const INVITATION_DAYS: i64 = 30;
+
+/// A member as the batch knows it.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    pub id: Uuid,
+    pub number: i64,
+    pub external_id: Option<String>,
+    pub person_id: Option<Uuid>,
+    pub canonical_person_id: Option<Uuid>,
+    pub status: MemberStatus,
+    pub referrer_id: Option<Uuid>,
+    pub creator_id: Option<Uuid>,
+    pub campaign_id: Option<Uuid>,
+    pub path: String,
+    pub depth: i32,
+    pub joined_at: DateTime<Utc>,
+    pub signed_up_at: Option<DateTime<Utc>>,
+    pub activated_at: Option<DateTime<Utc>>,
+    pub activation_count: i32,
+    pub referee_count: i32,
+    pub pending_referrer: Option<String>,
+}
+
+/// Why a referral was not taken into the forest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeRefusal {
+    /// The referrer and the referee are the same person.
+    SelfReferral,
+    /// The referrer stands below the referee.
+    Cycle,
+}
+
+/// A member that signed up in this batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Joined {
+    /// Index of the event in the batch.
+    pub index: usize,
+    pub member_id: Uuid,
+    pub referrer_id: Option<Uuid>,
+    pub creator_id: Option<Uuid>,
+    pub campaign_id: Option<Uuid>,
+    pub refused: Option<EdgeRefusal>,
+}
+
+/// An activation of this batch: `count` is the how-manieth of its member.
+#[derive(Clone, Copy, Debug)]
+pub struct Activated {
+    pub index: usize,
+    pub member_id: Uuid,
+    pub count: i32,
+}
+
+/// Makes the members and edges of a batch. The batch's own touches must be recorded before: they may name referrers.
+pub async fn enrol(conn: &mut Conn, scope: &Scope, batch: &[Logged], people: &[Person]) -> Result<Enrolment> {
+    let seats = store::load(conn, scope, &wanted(batch, people)).await?;
+    let invitations = invitations(conn, scope, batch, people).await?;
+    let mut enrolment = Enrolment::new(scope.brand_id, seats);
+    if enrolment.may_close_a_cycle() {
+        enrolment.know(store::ancestry(conn, scope, &enrolment.seated_ids()).await?);
+    }
+    for (index, (logged, person)) in batch.iter().zip(people).enumerate() {
+        enrolment.take(index, logged, *person, invitations.get(&person.canonical_id));
+    }
+    let first = store::next_numbers(conn, scope, enrolment.new_count()).await?;
+    enrolment.place(first);
+    store::write(conn, scope, &enrolment).await?;
+    let late = store::waiting_for(conn, scope, &enrolment.new_external_ids()).await?;
+    for (member_id, referrer_external_id) in late {
+        let Some(referrer) = enrolment.by_external_id(&referrer_external_id) else { continue };
+        if store::attach(conn, scope, member_id, referrer.id).await? {
+            enrolment.attached(member_id, referrer.id);
+        }
+    }
+    Ok(enrolment)
+}
+
+/// What the batch asks the forest for.
+pub(crate) struct Wanted {
+    pub external_ids: Vec<String>,
+    pub ids: Vec<Uuid>,
+    pub canonical_ids: Vec<Uuid>,
+}
+
+fn wanted(batch: &[Logged], people: &[Person]) -> Wanted {
+    let events = || batch.iter().map(|logged| &logged.event);
+    let mut external_ids: Vec<String> =
+        events().flat_map(|event| event.user_id.iter().chain(&event.referrer_user_id)).cloned().collect();
+    let mut ids: Vec<Uuid> = events().filter_map(|event| event.referrer_id).collect();
+    let mut canonical_ids: Vec<Uuid> = people.iter().map(|person| person.canonical_id).collect();
+    external_ids.sort_unstable();
+    external_ids.dedup();
+    ids.sort_unstable();
+    ids.dedup();
+    canonical_ids.sort_unstable();
+    canonical_ids.dedup();
+    Wanted { external_ids, ids, canonical_ids }
+}
+
+/// For sign-ups that name no inviter: the latest touch of the person on somebody's link, before the sign-up.
+async fn invitations(
+    conn: &mut Conn,
+    scope: &Scope,
+    batch: &[Logged],
+    people: &[Person],
+) -> Result<HashMap<Uuid, Vec<Touch>>> {
+    let silent = batch.iter().zip(people).filter(|(logged, _)| {
+        let event = &logged.event;
+        let is_named = event.referrer_id.is_some() || event.referrer_user_id.is_some() || event.creator_id.is_some();
+        event.event_type == EventType::Signup && !is_named
+    });
+    let silent: Vec<(&Logged, &Person)> = silent.collect();
+    let Some(earliest) = silent.iter().map(|(logged, _)| logged.event.occurred_at).min() else {
+        return Ok(HashMap::new());
+    };
+    let mut ids: Vec<Uuid> = silent.iter().map(|(_, person)| person.canonical_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut touches: HashMap<Uuid, Vec<Touch>> = HashMap::new();
+    for (person, touch) in touches_of_people(conn, scope, &ids, earliest - TimeDelta::days(INVITATION_DAYS)).await? {
+        touches.entry(person).or_default().push(touch);
+    }
+    Ok(touches)
+}

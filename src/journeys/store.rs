@@ -1,0 +1,371 @@
+//! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Conversion, Decision, Refund, Touch};
+use crate::access::Scope;
+use crate::base::limits::TOUCHPOINTS_PER_PERSON_MAX;
+use crate::base::{Error, Money, Result};
+use crate::creators::Platform;
+use crate::db::{Conn, sql};
+use crate::events::{AgentClass, Hash16, TouchKind};
+
+pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
+    sql("insert into touchpoints (brand_id, id, person_id, kind, occurred_at, recorded_at, creator_id, referrer_id, link_id, campaign_id,
+                                  platform, sub_id, ip_hash, device_hash, agent_class, has_consent, decision)
+         select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[], $8::uuid[],
+                                  $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::text[],
+                                  $16::bool[], $17::text[])
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(touches.iter().map(|touch| touch.id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(touches.iter().map(|touch| touch.person_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.kind.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(touches.iter().map(|touch| touch.occurred_at).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(touches.iter().map(|touch| touch.recorded_at).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(touches.iter().map(|touch| touch.creator_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(touches.iter().map(|touch| touch.referrer_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(touches.iter().map(|touch| touch.link_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(touches.iter().map(|touch| touch.campaign_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.platform.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(touches.iter().map(|touch| touch.sub_id.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.ip_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.device_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.agent_class.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(touches.iter().map(|touch| touch.has_consent).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.decision.as_str()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, rows: &[(Uuid, i64, i64)]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sql("update links l set click_count = l.click_count + n.clicks, signup_count = l.signup_count + n.signups
+         from unnest($2::uuid[], $3::int8[], $4::int8[]) as n (id, clicks, signups)
+         where l.brand_id = $1 and l.id = n.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct TouchRow {
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    person_id: Uuid,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Timestamptz)]
+    occurred_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    recorded_at: DateTime<Utc>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    creator_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    referrer_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    link_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    campaign_id: Option<Uuid>,
+    #[diesel(sql_type = Text)]
+    platform: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    sub_id: Option<String>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    ip_hash: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    device_hash: Option<Vec<u8>>,
+    #[diesel(sql_type = Text)]
+    agent_class: String,
+    #[diesel(sql_type = Bool)]
+    has_consent: bool,
+    #[diesel(sql_type = Text)]
+    decision: String,
+}
+
+/// The touches of each canonical person since `from`, the latest `TOUCHPOINTS_PER_PERSON_MAX` of each, oldest first.
+pub async fn touches_of_people(
+    conn: &mut Conn,
+    scope: &Scope,
+    canonical_ids: &[Uuid],
+    from: DateTime<Utc>,
+) -> Result<Vec<(Uuid, Touch)>> {
+    if canonical_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<TouchRow> = sql("select wanted.id as canonical_id, t.*
+         from unnest($2::uuid[]) as wanted (id)
+         cross join lateral (
+             select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
+                    t.platform, t.sub_id, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
+             from people p
+             join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at >= $3
+             where p.brand_id = $1 and p.canonical_id = wanted.id
+             order by t.occurred_at desc, t.id desc
+             limit $4) t
+         order by wanted.id, t.occurred_at, t.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(canonical_ids)
+    .bind::<Timestamptz, _>(from)
+    .bind::<BigInt, _>(TOUCHPOINTS_PER_PERSON_MAX)
+    .load(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?))).collect()
+}
+
+fn to_touch(row: TouchRow) -> Result<Touch> {
+    Ok(Touch {
+        id: row.id,
+        person_id: row.person_id,
+        kind: TouchKind::from_column(&row.kind)?,
+        occurred_at: row.occurred_at,
+        recorded_at: row.recorded_at,
+        creator_id: row.creator_id,
+        referrer_id: row.referrer_id,
+        link_id: row.link_id,
+        campaign_id: row.campaign_id,
+        platform: Platform::from_column(&row.platform)?,
+        sub_id: row.sub_id,
+        ip_hash: to_hash(row.ip_hash)?,
+        device_hash: to_hash(row.device_hash)?,
+        agent_class: AgentClass::from_column(&row.agent_class)?,
+        has_consent: row.has_consent,
+        decision: Decision::from_column(&row.decision)?,
+    })
+}
+
+fn to_hash(bytes: Option<Vec<u8>>) -> Result<Option<Hash16>> {
+    let hash = bytes.map(|bytes| <[u8; 16]>::try_from(bytes.as_slice())).transpose();
+    Ok(hash.map_err(|error| Error::fault("reading a hash", error))?.map(Hash16))
+}
+
+pub(super) async fn insert_conversions(conn: &mut Conn, scope: &Scope, rows: &[Conversion]) -> Result<Vec<Uuid>> {
+    let inserted: Vec<IdRow> = sql("insert into conversions (brand_id, id, person_id, member_id, campaign_id, policy_version, generation, order_id,
+                                     amount_minor, currency, occurred_at, recorded_at)
+         select $1, id, person_id, member_id, campaign_id, policy_version, 0, order_id, amount, currency, occurred_at, recorded_at
+         from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int4[], $7::text[], $8::int8[], $9::text[], $10::timestamptz[],
+                     $11::timestamptz[])
+              as c (id, person_id, member_id, campaign_id, policy_version, order_id, amount, currency, occurred_at, recorded_at)
+         on conflict do nothing
+         returning id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.person_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.member_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.campaign_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(rows.iter().map(|row| row.policy_version).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.order_id.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.value.minor).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.value.currency.to_string()).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.occurred_at).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.recorded_at).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    Ok(inserted.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+#[derive(QueryableByName)]
+struct ConversionRow {
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    person_id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    member_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    campaign_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    policy_version: Option<i32>,
+    #[diesel(sql_type = Integer)]
+    generation: i32,
+    #[diesel(sql_type = Nullable<Text>)]
+    order_id: Option<String>,
+    #[diesel(sql_type = BigInt)]
+    amount_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    refunded_minor: i64,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = Timestamptz)]
+    occurred_at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    recorded_at: DateTime<Utc>,
+}
+
+macro_rules! conversions {
+    ($rest:literal) => {
+        concat!(
+            "select p.canonical_id, c.id, c.person_id, c.member_id, c.campaign_id, c.policy_version, c.generation, c.order_id,
+                    c.amount_minor, c.refunded_minor, c.currency, c.occurred_at, c.recorded_at
+             from conversions c join people p on p.brand_id = c.brand_id and p.id = c.person_id ",
+            $rest
+        )
+    };
+}
+
+fn to_conversion(row: ConversionRow) -> Result<(Uuid, Conversion)> {
+    let currency = row.currency.parse().map_err(|error| Error::fault("reading a conversion's currency", error))?;
+    let conversion = Conversion {
+        id: row.id,
+        person_id: row.person_id,
+        member_id: row.member_id,
+        campaign_id: row.campaign_id,
+        policy_version: row.policy_version,
+        generation: row.generation,
+        order_id: row.order_id,
+        value: Money::new(row.amount_minor, currency),
+        refunded_minor: row.refunded_minor,
+        occurred_at: row.occurred_at,
+        recorded_at: row.recorded_at,
+    };
+    Ok((row.canonical_id, conversion))
+}
+
+/// The conversions of each canonical person at or after `from`, oldest first.
+pub async fn conversions_of_people(
+    conn: &mut Conn,
+    scope: &Scope,
+    canonical_ids: &[Uuid],
+    from: DateTime<Utc>,
+) -> Result<Vec<(Uuid, Conversion)>> {
+    if canonical_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<ConversionRow> = sql(conversions!(
+        "where p.brand_id = $1 and p.canonical_id = any ($2) and c.occurred_at >= $3 order by c.occurred_at, c.id"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(canonical_ids)
+    .bind::<Timestamptz, _>(from)
+    .load(conn)
+    .await?;
+    rows.into_iter().map(to_conversion).collect()
+}
+
+/// The conversions of these ids with their canonical people.
+pub(super) async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<(Uuid, Conversion)>> {
+    let rows: Vec<ConversionRow> =
+        sql(conversions!("where c.brand_id = $1 and c.id = any ($2) order by c.occurred_at, c.id"))
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .load(conn)
+            .await?;
+    rows.into_iter().map(to_conversion).collect()
+}
+
+pub(super) async fn conversions_of_orders(
+    conn: &mut Conn,
+    scope: &Scope,
+    orders: &[String],
+) -> Result<Vec<Conversion>> {
+    let rows: Vec<ConversionRow> =
+        sql(conversions!("where c.brand_id = $1 and c.order_id = any ($2) order by c.id for update of c"))
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<Text>, _>(orders)
+            .load(conn)
+            .await?;
+    rows.into_iter().map(|row| Ok(to_conversion(row)?.1)).collect()
+}
+
+pub(super) async fn insert_refunds(conn: &mut Conn, scope: &Scope, refunds: &[Refund]) -> Result<()> {
+    if refunds.is_empty() {
+        return Ok(());
+    }
+    sql("insert into refunds (brand_id, id, order_id, amount_minor, currency, occurred_at)
+         select $1, * from unnest($2::uuid[], $3::text[], $4::int8[], $5::text[], $6::timestamptz[])
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(refunds.iter().map(|refund| refund.id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(refunds.iter().map(|refund| refund.order_id.as_str()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(refunds.iter().map(|refund| refund.value.minor).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(refunds.iter().map(|refund| refund.value.currency.to_string()).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(refunds.iter().map(|refund| refund.occurred_at).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct RefundRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    order_id: String,
+    #[diesel(sql_type = BigInt)]
+    amount_minor: i64,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = Timestamptz)]
+    occurred_at: DateTime<Utc>,
+}
+
+pub(super) async fn waiting_refunds(conn: &mut Conn, scope: &Scope, orders: &[String]) -> Result<Vec<Refund>> {
+    let rows: Vec<RefundRow> = sql("select id, order_id, amount_minor, currency, occurred_at from refunds
+         where brand_id = $1 and order_id = any ($2) and conversion_id is null order by occurred_at, id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<Text>, _>(orders)
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let currency = row.currency.parse().map_err(|error| Error::fault("reading a refund's currency", error))?;
+            let value = Money::new(row.amount_minor, currency);
+            Ok(Refund { id: row.id, order_id: row.order_id, conversion_id: None, value, occurred_at: row.occurred_at })
+        })
+        .collect()
+}
+
+/// Ties refunds to their conversions and adds them up there: `(refund, conversion, minor units)`.
+pub(super) async fn apply_refunds(conn: &mut Conn, scope: &Scope, applied: &[(Uuid, Uuid, i64)]) -> Result<()> {
+    if applied.is_empty() {
+        return Ok(());
+    }
+    sql("with applied as (
+             select * from unnest($2::uuid[], $3::uuid[], $4::int8[]) as a (refund_id, conversion_id, minor)),
+         tied as (
+             update refunds r set conversion_id = applied.conversion_id from applied where r.brand_id = $1 and r.id = applied.refund_id)
+         update conversions c set refunded_minor = c.refunded_minor + sums.minor
+         from (select conversion_id, sum(minor)::int8 as minor from applied group by conversion_id) sums
+         where c.brand_id = $1 and c.id = sums.conversion_id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(applied.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(applied.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(applied.iter().map(|row| row.2).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn drop_refunds(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sql("delete from refunds where brand_id = $1 and id = any ($2)")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(ids)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
