@@ -20,7 +20,7 @@ use crate::creators::{self, Creator, Performance, PerformanceQuery, PlatformAcco
 use crate::db::{Conn, Db};
 use crate::ledger;
 use crate::links::{self, Link};
-use crate::members::{self, Member};
+use crate::members::{self, DegreeSums, DownlineQuery, Member};
 
 const BATCH_KEYS_MAX: usize = 500;
 
@@ -122,9 +122,21 @@ loaders! {
     /// Policies by campaign and version.
     policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
     members: Uuid => Member = members::by_ids;
+    /// Ancestors by member and hops, the nearest first.
+    ancestors: (Uuid, i32) => Vec<Member> = members::ancestors_of;
+    referees: ListKey => Vec<Member> = members::referees_of;
+    downlines: (Uuid, DownlineQuery) => Vec<DegreeSums> = members::downlines;
+    /// The value of each member's own sales in the brand's currency, in minor units.
+    member_values: Uuid => i64 = member_values;
+    /// The score of each member's latest assessment, in millionths.
+    risk_scores: Uuid => i64 = members::risk_scores_of;
     links: Uuid => Link = links::by_ids;
     links_of_creators: ListKey => Vec<Link> = links::of_creators;
     link_counts: Uuid => i64 = links::counts_of_creators;
+}
+
+async fn member_values(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
+    members::values_of(conn, scope, ids, scope.currency).await
 }
 
 async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {

@@ -15,7 +15,9 @@ mod campaigns;
 mod claims;
 mod creator_changes;
 mod creators;
+mod downlines;
 mod enums;
+mod forest;
 mod link_changes;
 mod links;
 mod members;
@@ -50,6 +52,7 @@ pub struct Query(
     creators::CreatorQuery,
     campaigns::CampaignQuery,
     members::MemberQuery,
+    forest::ForestQuery,
     links::LinkQuery,
 );
 

@@ -113,6 +113,8 @@ pub struct DownlineQuery {
     pub degrees_max: i32,
     /// Only members who joined, and sales, at or after this moment.
     pub since: Option<DateTime<Utc>>,
+    /// Who did something from this moment on counts as active.
+    pub active_since: DateTime<Utc>,
     /// Only amounts in this currency are summed.
     pub currency: Currency,
     /// Whether sales and rewards are wanted: they cost a look-up per member.
@@ -131,7 +133,7 @@ pub struct DegreeSums {
     pub member_count: i64,
     #[diesel(sql_type = BigInt)]
     pub activated_count: i64,
-    /// Members with a sign-up, a first activation or a sale at or after the given moment.
+    /// Members with a sign-up, a first activation or a sale since then.
     #[diesel(sql_type = BigInt)]
     pub active_count: i64,
     /// Sales less refunds.
@@ -142,12 +144,11 @@ pub struct DegreeSums {
     pub reward_minor: i64,
 }
 
-/// The sums of each (member, query), the nearest degree first; who has no downline is absent. `active_since` is the same for all.
+/// The sums of each (member, query), the nearest degree first; who has no downline is absent.
 pub async fn downlines(
     conn: &mut Conn,
     scope: &Scope,
     keys: &[(Uuid, DownlineQuery)],
-    active_since: DateTime<Utc>,
 ) -> Result<HashMap<(Uuid, DownlineQuery), Vec<DegreeSums>>> {
     let mut groups: HashMap<DownlineQuery, Vec<Uuid>> = HashMap::new();
     for (id, query) in keys {
@@ -155,20 +156,14 @@ pub async fn downlines(
     }
     let mut downlines: HashMap<(Uuid, DownlineQuery), Vec<DegreeSums>> = HashMap::new();
     for (query, ids) in groups {
-        for sums in sums(conn, scope, &query, &ids, active_since).await? {
+        for sums in sums(conn, scope, &query, &ids).await? {
             downlines.entry((sums.top_id, query)).or_default().push(sums);
         }
     }
     Ok(downlines)
 }
 
-async fn sums(
-    conn: &mut Conn,
-    scope: &Scope,
-    query: &DownlineQuery,
-    ids: &[Uuid],
-    active_since: DateTime<Utc>,
-) -> Result<Vec<DegreeSums>> {
+async fn sums(conn: &mut Conn, scope: &Scope, query: &DownlineQuery, ids: &[Uuid]) -> Result<Vec<DegreeSums>> {
     let rows = sql(concat!(
         spans!(),
         ", counted as (
@@ -203,7 +198,7 @@ async fn sums(
     .bind::<Nullable<Timestamptz>, _>(query.since)
     .bind::<Text, _>(query.currency.to_string())
     .bind::<Bool, _>(query.has_value)
-    .bind::<Timestamptz, _>(active_since)
+    .bind::<Timestamptz, _>(query.active_since)
     .load(conn)
     .await?;
     Ok(rows)

@@ -7,7 +7,6 @@ macro_rules! member_columns {
          m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count"
     };
 }
-use member_columns;
 
 mod downline;
 mod insert;
