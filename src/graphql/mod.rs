@@ -18,6 +18,7 @@ mod creators;
 mod downlines;
 mod enums;
 mod forest;
+mod keys;
 mod link_changes;
 mod links;
 mod members;
@@ -26,6 +27,8 @@ mod policies;
 mod scan;
 
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+
+use chrono::{DateTime, Utc};
 
 use crate::app::App;
 use crate::base::limits::{GRAPHQL_BRACKETS_MAX, GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX};
@@ -38,6 +41,8 @@ pub use enums::{AttributionModel, Platform, RewardKind};
 pub use links::{Link, LinkOwner};
 pub use members::Member;
 pub use node::Node;
+
+const MOMENT: &str = "A moment as RFC 3339 writes it, for example `2026-03-01T12:00:00Z`. Answers are in UTC.";
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
@@ -63,6 +68,7 @@ pub struct Mutation(
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
     claims::ClaimMutation,
+    keys::KeyMutation,
 );
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
@@ -83,6 +89,7 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
         .limit_recursive_depth(GRAPHQL_BRACKETS_MAX)
         .limit_complexity(GRAPHQL_COST_MAX)
         .limit_directives(GRAPHQL_DIRECTIVES_MAX)
+        .override_output_type_description::<DateTime<Utc>>(MOMENT)
         .disable_suggestions()
         .extension(errors::Reveal)
         .extension(limits::Limits)
