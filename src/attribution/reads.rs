@@ -16,7 +16,7 @@ use crate::creators::Platform;
 use crate::db::schema::attribution_records as records;
 use crate::db::{Conn, sql};
 use crate::events::TouchKind;
-use crate::journeys::Decision;
+use crate::journeys::{self, Conversion, Decision};
 
 /// A part of the credit of a conversion.
 #[derive(Clone, Debug, PartialEq)]
@@ -390,4 +390,58 @@ pub async fn touchpoints_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) ->
         Ok((row.id, touchpoint))
     };
     rows.into_iter().map(touchpoint).collect()
+}
+
+/// Conversions by identifier.
+pub async fn conversions_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Conversion>> {
+    let found = journeys::conversions_by_id(conn, scope, ids).await?;
+    Ok(found.into_iter().map(|(_, conversion)| (conversion.id, conversion)).collect())
+}
+
+#[derive(QueryableByName)]
+struct PlaceRow {
+    #[diesel(sql_type = SqlUuid)]
+    parent_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// The first conversions after a cursor of each member, newest first, in two statements for all. `page` is read forwards.
+pub async fn conversions_of_members(
+    conn: &mut Conn,
+    scope: &Scope,
+    member_ids: &[Uuid],
+    page: &Page,
+) -> Result<HashMap<Uuid, Slice<Conversion>>> {
+    let places: Vec<PlaceRow> = sql("select member.id as parent_id, v.id from unnest($2::uuid[]) as member (id)
+         cross join lateral (
+             select c.id, c.occurred_at from conversions c
+             where c.brand_id = $1 and c.member_id = member.id
+               and ($4::timestamptz is null or (c.occurred_at, c.id) < ($4, $5))
+             order by c.occurred_at desc, c.id desc
+             limit $3) v
+         order by v.occurred_at desc, v.id desc")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(member_ids)
+    .bind::<BigInt, _>(page.fetch_limit())
+    .bind::<Nullable<Timestamptz>, _>(page.after.map(|cursor| cursor.time()))
+    .bind::<Nullable<SqlUuid>, _>(page.after.map(|cursor| cursor.id))
+    .load(conn)
+    .await?;
+    let ids: Vec<Uuid> = places.iter().map(|place| place.id).collect();
+    let mut found = conversions_by_ids(conn, scope, &ids).await?;
+    let mut of_member: HashMap<Uuid, Vec<Conversion>> = member_ids.iter().map(|id| (*id, Vec::new())).collect();
+    for place in places {
+        of_member.entry(place.parent_id).or_default().extend(found.remove(&place.id));
+    }
+    Ok(of_member.into_iter().map(|(id, rows)| (id, page.slice(rows))).collect())
+}
+
+/// How many conversions a member has.
+pub async fn conversion_count(conn: &mut Conn, scope: &Scope, member_id: Uuid) -> Result<i64> {
+    use crate::db::schema::conversions;
+    let own = conversions::table
+        .filter(conversions::brand_id.eq(scope.brand_id))
+        .filter(conversions::member_id.eq(member_id));
+    Ok(own.count().get_result(conn).await?)
 }
