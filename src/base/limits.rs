@@ -102,3 +102,21 @@ pub const SOCKET_PING_SECONDS: u64 = 20;
 
 /// Entries that the outbox relay keeps in a brand's Redis stream; older ones are read from PostgreSQL.
 pub const STREAM_LENGTH_MAX: u64 = 10_000;
+
+/// Intervals of one cohort query.
+pub const COHORTS_MAX: usize = 400;
+/// Cohorts of one answer when they are split by segment.
+pub const COHORT_SEGMENTS_MAX: usize = 2_000;
+/// Windows of one cohort query.
+pub const COHORT_WINDOWS_MAX: usize = 10;
+/// Days of one cohort window.
+pub const COHORT_WINDOW_DAYS_MAX: i32 = 365;
+
+/// Bytes of the note that a fraud review leaves.
+pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
+/// Alerts that a subscription reads in one statement.
+pub const ALERT_FEED_BATCH_MAX: i64 = 200;
+/// Rows of one imported file.
+pub const IMPORT_ROWS_MAX: usize = 1_000_000;
+/// Rows of an import that share one transaction.
+pub const IMPORT_CHUNK_ROWS: usize = 5_000;

@@ -9,6 +9,7 @@ mod ids;
 pub mod limits;
 mod money;
 mod page;
+pub mod sheet;
 mod text_enum;
 
 use std::sync::Arc;

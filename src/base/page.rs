@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 
 /// A place in a sorted list: the sort key (microseconds, a sequence number, ...) and the identifier that breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cursor {
     pub key: i64,
     pub id: Uuid,
@@ -53,7 +53,7 @@ impl Cursor {
 }
 
 /// Which part of a list is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Page {
     /// Rows at most; never above `PAGE_SIZE_MAX`.
     pub limit: i64,

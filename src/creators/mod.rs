@@ -3,6 +3,7 @@
 
 mod reads;
 mod rules;
+pub mod import;
 mod store;
 
 use chrono::{DateTime, Utc};

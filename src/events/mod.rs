@@ -1,6 +1,7 @@
 //! The vocabulary of what happened, and the append-only log that holds it. An event in the log is canonical: parsed, resolved
 //! to our identifiers, and free of raw personal data. It never judges and never changes an event's content.
 
+pub mod reads;
 mod store;
 
 use chrono::{DateTime, Utc};

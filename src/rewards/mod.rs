@@ -5,6 +5,7 @@
 mod commission;
 mod grant;
 mod manual;
+pub mod reads;
 pub mod rules;
 mod settle;
 mod store;
