@@ -116,3 +116,7 @@ pub const COHORT_WINDOW_DAYS_MAX: i32 = 365;
 pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
 /// Alerts that a subscription reads in one statement.
 pub const ALERT_FEED_BATCH_MAX: i64 = 200;
+/// Rows of one imported file.
+pub const IMPORT_ROWS_MAX: usize = 1_000_000;
+/// Rows of an import that share one transaction.
+pub const IMPORT_CHUNK_ROWS: usize = 5_000;

@@ -121,6 +121,30 @@ impl Page {
     }
 }
 
+/// The first rows of one parent's list, as one of many that a single statement reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListKey {
+    pub parent_id: Uuid,
+    /// Rows to fetch.
+    pub limit: i64,
+    pub after: Option<Cursor>,
+}
+
+impl ListKey {
+    /// The list of a parent at a forward page.
+    #[must_use]
+    pub fn new(parent_id: Uuid, page: &Page) -> Self {
+        Self { parent_id, limit: page.fetch_limit(), after: page.after }
+    }
+
+    /// The place after which the rows of a list sorted by (moment, identifier) are wanted.
+    #[must_use]
+    pub fn after_time(&self) -> (chrono::DateTime<chrono::Utc>, Uuid) {
+        let page = Page { limit: self.limit, after: self.after, before: None, is_backward: false };
+        page.time_bounds()[0]
+    }
+}
+
 /// The end of the year 9999.
 fn far_future() -> chrono::DateTime<chrono::Utc> {
     chrono::DateTime::from_timestamp(253_402_300_799, 0).unwrap_or_default()

@@ -1,7 +1,8 @@
 //! As whom PostgreSQL runs. It refuses root, so root starts it in a user namespace of its own, where it is nobody and the files
 //! stay root's: nothing is chowned, and a folder under root's closed home works. It never changes who the calling process is.
 
-use std::os::unix::fs::chown;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Stdio;
 
@@ -57,33 +58,52 @@ impl Account {
         command
     }
 
-    /// Gives a file to the account where it would not be able to use it otherwise.
-    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
-        let Self::User { uid, gid } = self else { return Ok(()) };
-        chown(path, Some(*uid), Some(*gid)).map_err(|source| EmbeddedError::File {
-            doing: "giving to PostgreSQL's user",
-            path: path.to_owned(),
-            source,
-        })
+    /// Whose files the account works with, where we may change it.
+    fn owner(&self) -> Option<(u32, u32)> {
+        match self {
+            Self::Caller => None,
+            Self::Namespace => Some((0, 0)),
+            Self::User { uid, gid } => Some((*uid, *gid)),
+        }
     }
 
-    /// Gives a folder and all that is in it: for a database that was made under another account.
-    pub(super) fn give_all(&self, path: &Path) -> Result<(), EmbeddedError> {
+    /// Lets the account pass through a folder that stays ours.
+    pub(super) fn let_through(&self, path: &Path) -> Result<(), EmbeddedError> {
         if !matches!(self, Self::User { .. }) {
             return Ok(());
         }
-        self.give(path)?;
-        let fault = |source| EmbeddedError::File { doing: "listing", path: path.to_owned(), source };
-        for entry in std::fs::read_dir(path).map_err(fault)? {
-            let entry = entry.map_err(fault)?;
-            if entry.file_type().map_err(fault)?.is_dir() {
+        let permissions = Permissions::from_mode(0o711);
+        fs::set_permissions(path, permissions).map_err(fault("opening to PostgreSQL's user", path))
+    }
+
+    /// Gives a file or an empty folder to the account.
+    pub(super) fn give(&self, path: &Path) -> Result<(), EmbeddedError> {
+        let Some((uid, gid)) = self.owner() else { return Ok(()) };
+        chown(path, Some(uid), Some(gid)).map_err(fault("giving to PostgreSQL's user", path))
+    }
+
+    /// Gives a folder and all that is in it, unless it is the account's: for a database that was made under another one.
+    pub(super) fn give_all(&self, path: &Path) -> Result<(), EmbeddedError> {
+        let Some((uid, _)) = self.owner() else { return Ok(()) };
+        if fs::metadata(path).map_err(fault("looking at", path))?.uid() == uid {
+            return Ok(());
+        }
+        for entry in fs::read_dir(path).map_err(fault("listing", path))? {
+            let entry = entry.map_err(fault("listing", path))?;
+            if entry.file_type().map_err(fault("listing", path))?.is_dir() {
                 self.give_all(&entry.path())?;
             } else {
                 self.give(&entry.path())?;
             }
         }
-        Ok(())
+        // The folder itself comes last, so that a start that was killed half-way is seen and finished by the next.
+        self.give(path)
     }
+}
+
+fn fault(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> EmbeddedError + use<> {
+    let path = path.to_owned();
+    move |source| EmbeddedError::File { doing, path, source }
 }
 
 async fn id(arguments: &[&str]) -> Option<u32> {

@@ -7,19 +7,22 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 use super::EmbeddedError;
+use super::folder::Folder;
 
 const POSTGRES_PROGRAMS: [&str; 3] = ["initdb", "postgres", "pg_ctl"];
 
 /// The folder with PostgreSQL's programs: `$PG_BIN`, else PATH, else the newest of Debian's or Homebrew's. Where a database is
 /// there already, the first of its own major version.
-pub(super) async fn find_postgres(wanted: Option<&str>) -> Result<PathBuf, EmbeddedError> {
+pub(super) async fn find_postgres(folder: &Folder) -> Result<PathBuf, EmbeddedError> {
     let mut folders = postgres_folders();
-    folders.retain(|folder| POSTGRES_PROGRAMS.iter().all(|program| folder.join(program).is_file()));
-    let Some(wanted) = wanted else { return folders.into_iter().next().ok_or(EmbeddedError::NoPostgres) };
+    folders.retain(|bin_dir| POSTGRES_PROGRAMS.iter().all(|program| bin_dir.join(program).is_file()));
+    let Some(wanted) = folder.postgres_version() else {
+        return folders.into_iter().next().ok_or(EmbeddedError::NoPostgres);
+    };
     let mut found = Vec::new();
-    for folder in folders {
-        match major_version(&folder.join("postgres")).await {
-            Some(version) if version == wanted => return Ok(folder),
+    for bin_dir in folders {
+        match major_version(&bin_dir.join("postgres")).await {
+            Some(version) if version == wanted => return Ok(bin_dir),
             Some(version) => found.push(version),
             None => {}
         }
@@ -28,11 +31,7 @@ pub(super) async fn find_postgres(wanted: Option<&str>) -> Result<PathBuf, Embed
         return Err(EmbeddedError::NoPostgres);
     }
     found.dedup();
-    Err(EmbeddedError::OtherVersion {
-        folder: "the data folder".into(),
-        wanted: wanted.to_owned(),
-        found: found.join(", "),
-    })
+    Err(EmbeddedError::OtherVersion { folder: folder.postgres_dir(), wanted, found: found.join(", ") })
 }
 
 /// `redis-server` of PATH, else of Homebrew.

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Addresses, EmbeddedError};
+use super::EmbeddedError;
 use crate::base::{Env, random_bytes};
 
 /// The role that owns the private database, and the database's name.
@@ -36,6 +36,10 @@ impl Folder {
             source,
         })?;
         Ok(Self(path))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
     }
 
     pub(super) fn postgres_dir(&self) -> PathBuf {
@@ -118,10 +122,6 @@ impl Folder {
     pub(super) fn redis_url(&self) -> Option<String> {
         let (port, password) = (self.port("redis")?, self.password()?);
         Some(format!("redis://:{password}@127.0.0.1:{port}/0"))
-    }
-
-    pub(super) fn addresses(&self) -> Option<Addresses> {
-        Some(Addresses { database_url: self.database_url(NAME)?, redis_url: self.redis_url()? })
     }
 
     /// The log of a server, open at its end.

@@ -38,6 +38,7 @@ pub(super) async fn start(folder: &Folder, bin_dir: &Path, account: &Account) ->
     if answers(folder).await {
         return Ok(Server { child: None });
     }
+    account.let_through(folder.path())?;
     if folder.postgres_version().is_none() {
         make_cluster(folder, bin_dir, account).await?;
     }
@@ -46,14 +47,20 @@ pub(super) async fn start(folder: &Folder, bin_dir: &Path, account: &Account) ->
     loop {
         clear_stale_pid(folder).await?;
         match launch(folder, bin_dir, account).await {
-            // Workers of a killed postmaster may outlive it for a moment, and another process may have taken the port.
-            Err(EmbeddedError::Failed { .. }) if attempt < START_ATTEMPTS_MAX => {
+            Err(EmbeddedError::Failed { output, .. }) if is_passing(&output) && attempt < START_ATTEMPTS_MAX => {
                 attempt += 1;
                 tokio::time::sleep(ATTEMPT_PAUSE).await;
             }
             outcome => return outcome,
         }
     }
+}
+
+/// Workers of a killed postmaster may outlive it for a moment, and another process may have taken the port since we looked.
+fn is_passing(output: &str) -> bool {
+    ["shared memory block", "Address already in use", "could not create any TCP/IP sockets"]
+        .iter()
+        .any(|reason| output.contains(reason))
 }
 
 /// Stops PostgreSQL with its fast shutdown: running statements end, everything acknowledged is kept.

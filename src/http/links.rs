@@ -20,11 +20,11 @@ use super::answer;
 use super::house::House;
 use super::redirect_url::with_chain;
 use super::serve::Peer;
-use super::shim::{self as links, Resolution, ResolvedLink};
 use crate::base::limits::EVENT_TEXT_BYTES_MAX;
 use crate::base::{Error, Kind, Result, random_bytes};
 use crate::events::{AgentClass, EventType};
 use crate::ingest::{Origin, ReceiptStatus};
+use crate::links::{self, Resolution, ResolvedLink};
 use crate::platforms::{EventFields, Submission, user_agents};
 
 const ANONYMOUS_COOKIE: &str = "gv_anon";

@@ -14,7 +14,6 @@ mod negotiate;
 mod redirect_url;
 mod router;
 mod serve;
-mod shim;
 mod socket;
 mod socket_session;
 mod sse;

@@ -1,6 +1,7 @@
 //! Members and the referral forest: who invited whom, at any depth.
 //! It never lets a cycle in, and never gives a member two referrers.
 
+pub mod import;
 mod placement;
 mod store;
 

@@ -3,7 +3,9 @@
 mod support;
 
 mod database;
+mod flows;
 mod http;
+mod import;
 mod kit;
 mod schema;
 mod tidy;
