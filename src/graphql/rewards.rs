@@ -13,11 +13,12 @@ use super::{Campaign, Member, RequestContext, RequestExt, RewardKind};
 use crate::access::Permission;
 use crate::base::{self, Kind, Page, Slice, TypeId};
 use crate::ledger;
-use crate::rewards::reads::{self, Beneficiary, reward_count, reward_page};
+use crate::rewards::reads::{self, reward_count, reward_page};
+use crate::rewards::{self, Beneficiary};
 
 /// How far a reward has come.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "reads::RewardState")]
+#[graphql(remote = "rewards::RewardState")]
 pub enum RewardState {
     /// Earned, and not on the ledger yet.
     Pending,
