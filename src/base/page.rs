@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 
 /// A place in a sorted list: the sort key (microseconds, a sequence number, ...) and the identifier that breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     pub key: i64,
     pub id: Uuid,
@@ -156,4 +156,12 @@ pub struct Slice<T> {
     pub items: Vec<T>,
     pub has_next: bool,
     pub has_previous: bool,
+}
+
+impl<T> Slice<T> {
+    /// A page of a list that has nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), has_next: false, has_previous: false }
+    }
 }
