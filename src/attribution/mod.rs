@@ -2,6 +2,8 @@
 //! arrives late re-opens the conversion, and the new records supersede the old. It never moves money: `rewards` does.
 //! Start with `rules.rs`.
 
+mod explain;
+pub mod reads;
 pub mod rules;
 mod store;
 
@@ -16,6 +18,7 @@ use crate::campaigns::{AttributionModel, PolicyBook};
 use crate::db::Conn;
 use crate::journeys::{Conversion, Touch, touches_of_people};
 
+pub use explain::{Explanation, explain};
 pub use rules::{Considered, Reason, WEIGHT_UNITS, attribute};
 
 /// A conversion with its canonical person.

@@ -67,6 +67,14 @@ pub const GRAPHQL_TOKENS_MAX: usize = 4_000;
 pub const GRAPHQL_DOCUMENT_BYTES_MAX: usize = 32 * 1024;
 /// Operations in one document.
 pub const GRAPHQL_OPERATIONS_MAX: usize = 10;
+/// Fields of a GraphQL document after its fragments are spread out.
+pub const GRAPHQL_FIELDS_MAX: usize = 5_000;
+/// `__schema` and `__type` in one operation.
+pub const GRAPHQL_INTROSPECTIONS_MAX: usize = 5;
+/// Lists of types inside each other in an introspection: each level multiplies the answer by the size of the schema.
+pub const GRAPHQL_INTROSPECTION_LISTS_MAX: usize = 2;
+/// Nested brackets of a GraphQL document, counted before it is parsed: the parser recurses.
+pub const GRAPHQL_BRACKETS_MAX: usize = 64;
 /// Identifiers of one `nodes(ids:)`.
 pub const NODES_PER_REQUEST_MAX: usize = 100;
 
@@ -83,9 +91,31 @@ pub const HEADER_READ_SECONDS: u64 = 10;
 /// Time to the end of a request's body.
 pub const BODY_READ_SECONDS: u64 = 30;
 
+/// Open TCP connections of one process; more wait in the listen queue.
+pub const CONNECTIONS_MAX: usize = 8_192;
+/// How long running requests may take to end when the process stops.
+pub const SHUTDOWN_GRACE_SECONDS: u64 = 10;
+/// How often a long connection checks that its key still lives.
+pub const KEY_CHECK_SECONDS: u64 = 30;
+/// Silence on a WebSocket after which we ping; twice this without an answer closes it.
+pub const SOCKET_PING_SECONDS: u64 = 20;
+
 /// Entries that the outbox relay keeps in a brand's Redis stream; older ones are read from PostgreSQL.
 pub const STREAM_LENGTH_MAX: u64 = 10_000;
 
+/// Intervals of one cohort query.
+pub const COHORTS_MAX: usize = 400;
+/// Cohorts of one answer when they are split by segment.
+pub const COHORT_SEGMENTS_MAX: usize = 2_000;
+/// Windows of one cohort query.
+pub const COHORT_WINDOWS_MAX: usize = 10;
+/// Days of one cohort window.
+pub const COHORT_WINDOW_DAYS_MAX: i32 = 365;
+
+/// Bytes of the note that a fraud review leaves.
+pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
+/// Alerts that a subscription reads in one statement.
+pub const ALERT_FEED_BATCH_MAX: i64 = 200;
 /// Rows of one imported file.
 pub const IMPORT_ROWS_MAX: usize = 1_000_000;
 /// Rows of an import that share one transaction.

@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 
 /// A place in a sorted list: the sort key (microseconds, a sequence number, ...) and the identifier that breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cursor {
     pub key: i64,
     pub id: Uuid,
@@ -53,7 +53,7 @@ impl Cursor {
 }
 
 /// Which part of a list is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Page {
     /// Rows at most; never above `PAGE_SIZE_MAX`.
     pub limit: i64,
@@ -118,6 +118,30 @@ impl Page {
             has_previous: if self.is_backward { has_more } else { self.after.is_some() },
             items: rows,
         }
+    }
+}
+
+/// The first rows of one parent's list, as one of many that a single statement reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ListKey {
+    pub parent_id: Uuid,
+    /// Rows to fetch.
+    pub limit: i64,
+    pub after: Option<Cursor>,
+}
+
+impl ListKey {
+    /// The list of a parent at a forward page.
+    #[must_use]
+    pub fn new(parent_id: Uuid, page: &Page) -> Self {
+        Self { parent_id, limit: page.fetch_limit(), after: page.after }
+    }
+
+    /// The place after which the rows of a list sorted by (moment, identifier) are wanted.
+    #[must_use]
+    pub fn after_time(&self) -> (chrono::DateTime<chrono::Utc>, Uuid) {
+        let page = Page { limit: self.limit, after: self.after, before: None, is_backward: false };
+        page.time_bounds()[0]
     }
 }
 

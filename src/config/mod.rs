@@ -1,7 +1,24 @@
-//! Settings: flags over environment over `grapevine.toml` over defaults. It never reads anything else.
+//! Settings: flags over environment over `grapevine.toml` over defaults, and the master secret's file. A name that nobody knows
+//! and a value that does not fit stop the start. It never logs a secret. Start with [`Draft::read`].
+
+mod draft;
+mod error;
+mod key;
+mod layer;
+mod secret;
+mod show;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub use draft::{Draft, LogFormat};
+pub use error::ConfigError;
+pub use key::Key;
+pub use secret::{make_secret, read_secret};
+pub use show::show;
+
+/// The file that is read from the working directory where no other is named.
+pub const FILE_NAME: &str = "grapevine.toml";
 
 /// The effective settings.
 #[derive(Clone, Debug)]

@@ -1,12 +1,20 @@
 //! The vocabulary of what happened, and the append-only log that holds it. An event in the log is canonical: parsed, resolved
 //! to our identifiers, and free of raw personal data. It never judges and never changes an event's content.
 
+pub mod reads;
+mod store;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::access::Scope;
+use crate::base::Result;
 use crate::creators::Platform;
+use crate::db::Conn;
 use crate::text_enum;
+
+pub use store::{Place, Reader, Row};
 
 text_enum! {
     /// What happened.
@@ -94,14 +102,19 @@ pub struct Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Hash16(pub [u8; 16]);
 
+/// Takes accepted events out of the line with a reason: they were read and cannot have an effect as they are.
+pub async fn quarantine(conn: &mut Conn, scope: &Scope, refused: &[(Uuid, &'static str, String)]) -> Result<()> {
+    if refused.is_empty() { Ok(()) } else { store::quarantine(conn, scope, refused).await }
+}
+
 impl Serialize for Hash16 {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(self.0))
     }
 }
 
 impl<'de> Deserialize<'de> for Hash16 {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let mut bytes = [0; 16];
         hex::decode_to_slice(&text, &mut bytes).map_err(serde::de::Error::custom)?;

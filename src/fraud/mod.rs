@@ -2,6 +2,8 @@
 //! review. It judges and never moves money; nothing that it blocks is dropped.
 //! Start with `rules.rs`.
 
+pub mod reads;
+pub mod review;
 pub mod rules;
 mod store;
 

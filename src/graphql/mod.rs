@@ -4,7 +4,9 @@
 pub mod connection;
 pub mod context;
 pub mod errors;
+pub mod limits;
 pub mod loaders;
+pub mod run;
 pub mod scalars;
 
 mod brands;
@@ -14,11 +16,12 @@ mod enums;
 mod links;
 mod members;
 mod node;
+mod scan;
 
 use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
 
 use crate::app::App;
-use crate::base::limits::{GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX};
+use crate::base::limits::{GRAPHQL_BRACKETS_MAX, GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX};
 
 pub use brands::{Brand, Viewer};
 pub use campaigns::Campaign;
@@ -64,8 +67,10 @@ pub fn sdl() -> String {
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
     Schema::build(Query::default(), Mutation::default(), Subscription::default())
         .limit_depth(GRAPHQL_DEPTH_MAX)
-        .limit_recursive_depth(GRAPHQL_DEPTH_MAX)
+        .limit_recursive_depth(GRAPHQL_BRACKETS_MAX)
         .limit_complexity(GRAPHQL_COST_MAX)
         .limit_directives(GRAPHQL_DIRECTIVES_MAX)
+        .disable_suggestions()
         .extension(errors::Reveal)
+        .extension(limits::Limits)
 }

@@ -1,13 +1,23 @@
-//! The HTTP door.
+//! The HTTP door: GraphQL (over HTTP, WebSocket and server-sent events), webhooks, share links, health and metrics on one port.
+//! It never judges and never writes to the database itself: it authenticates, reads within limits, calls, and answers.
+//! Start with `router.rs` (which path is whose) and `serve.rs` (connections and their deadlines).
 
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+mod answer;
+mod auth;
+mod body;
+mod graphql;
+mod health;
+mod house;
+mod links;
+mod metrics;
+mod negotiate;
+mod redirect_url;
+mod router;
+mod serve;
+mod socket;
+mod socket_session;
+mod sse;
+mod strict_json;
+mod webhooks;
 
-use crate::app::App;
-use crate::base::Result;
-
-/// Serves until `stop` is cancelled, then lets running requests end.
-pub async fn serve(_app: App, _listener: TcpListener, stop: CancellationToken) -> Result<()> {
-    stop.cancelled().await;
-    Ok(())
-}
+pub use serve::{Options, serve, serve_with};

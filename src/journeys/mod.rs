@@ -179,7 +179,7 @@ pub async fn record_refunds(
     Ok((changed, refused))
 }
 
-/// The conversions of these ids.
-pub async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<Conversion>> {
+/// The conversions of these ids with their canonical people.
+pub async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<(Uuid, Conversion)>> {
     if ids.is_empty() { Ok(Vec::new()) } else { store::conversions_by_id(conn, scope, ids).await }
 }

@@ -265,14 +265,14 @@ pub async fn conversions_of_people(
 }
 
 /// The conversions of these ids with their canonical people.
-pub(super) async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<Conversion>> {
+pub(super) async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<(Uuid, Conversion)>> {
     let rows: Vec<ConversionRow> =
         sql(conversions!("where c.brand_id = $1 and c.id = any ($2) order by c.occurred_at, c.id"))
             .bind::<SqlUuid, _>(scope.brand_id)
             .bind::<Array<SqlUuid>, _>(ids)
             .load(conn)
             .await?;
-    rows.into_iter().map(|row| Ok(to_conversion(row)?.1)).collect()
+    rows.into_iter().map(to_conversion).collect()
 }
 
 pub(super) async fn conversions_of_orders(

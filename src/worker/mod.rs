@@ -1,17 +1,137 @@
-//! Reads the log and makes everything that follows from it. Start with `pipeline.rs`.
+//! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on.
+//! It never takes events in, and never has an effect outside of the transaction that moves its position.
+//! Start with `pipeline.rs`: the life of an event on one page.
 
+mod pipeline;
+mod sales;
+mod shard;
+
+use std::time::Duration;
+
+use scoped_futures::ScopedFutureExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
+use crate::events::Reader;
+use crate::{outbox, rewards};
 
-/// Works until `stop` is cancelled: shards of the log, releases of rewards, the outbox relay.
-pub async fn run(_app: App, stop: CancellationToken) -> Result<()> {
-    stop.cancelled().await;
+/// The consumer whose position tells what is processed.
+pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
+
+/// How long an idle worker waits before it looks again by itself.
+const IDLE: Duration = Duration::from_millis(50);
+/// How often escrow and the outbox are looked at where no event asks for it.
+const CHORES: Duration = Duration::from_secs(1);
+/// How long a worker rests after a fault of the moment.
+const REST: Duration = Duration::from_millis(250);
+
+/// Works until `stop` is cancelled. A database that is away is waited for.
+pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
+    let mut chores_at = tokio::time::Instant::now();
+    let mut is_prepared = false;
+    while !stop.is_cancelled() {
+        let round = async {
+            if !is_prepared {
+                prepare(&app).await?;
+                is_prepared = true;
+            }
+            let count = process_shards(&app).await?;
+            let is_due = tokio::time::Instant::now() >= chores_at;
+            if count > 0 || is_due {
+                relay(&app).await?;
+            }
+            if is_due {
+                settle(&app).await?;
+                chores_at = tokio::time::Instant::now() + CHORES;
+            }
+            Ok::<u64, crate::base::Error>(count)
+        };
+        match round.await {
+            Ok(0) => {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = app.door.grown() => {}
+                    () = tokio::time::sleep(IDLE) => {}
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, cause = ?std::error::Error::source(&error).map(ToString::to_string), "a round of work failed and will be tried again");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(REST) => {}
+                }
+            }
+        }
+    }
     Ok(())
 }
 
-/// Works until nothing is left to do, then returns how many events were processed. For tests, imports and the demo.
-pub async fn drain(_app: &App) -> Result<u64> {
-    Ok(0)
+/// Works until nothing is left to do now, then returns how many events were processed. For tests, imports and the demo.
+pub async fn drain(app: &App) -> Result<u64> {
+    prepare(app).await?;
+    let mut total = 0;
+    loop {
+        let count = process_shards(app).await?;
+        total += count;
+        if count == 0 {
+            let mut conn = app.db.conn().await?;
+            if PIPELINE.shards_with_work(&mut conn).await?.is_empty() {
+                break;
+            }
+            // What is left is above the horizon of a transaction that still runs.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    settle(app).await?;
+    relay(app).await?;
+    Ok(total)
+}
+
+async fn prepare(app: &App) -> Result<()> {
+    PIPELINE.prepare(&mut *app.db.conn().await?, app.env.now()).await
+}
+
+async fn process_shards(app: &App) -> Result<u64> {
+    let shards = PIPELINE.shards_with_work(&mut *app.db.conn().await?).await?;
+    let mut count = 0;
+    for shard in shards {
+        count += shard::process(app, shard).await?;
+    }
+    Ok(count)
+}
+
+async fn brands(app: &App) -> Result<Vec<Brand>> {
+    all_brands(&mut *app.db.conn().await?).await
+}
+
+async fn settle(app: &App) -> Result<()> {
+    for brand in brands(app).await? {
+        let (scope, now) = (&brand.scope(), app.env.now());
+        loop {
+            let work =
+                app.db.transaction(|conn| async move { rewards::settle_due(conn, scope, now).await }.scope_boxed());
+            if work.await? == 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Redis may be away: what it did not get stays in the outbox, and readers look there by themselves.
+async fn relay(app: &App) -> Result<()> {
+    for brand in brands(app).await? {
+        match outbox::relay(&app.db, &app.kv, &brand).await {
+            Ok(_) => {}
+            Err(error) if error.is_transient() => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the outbox was not relayed");
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -3,6 +3,8 @@
 mod support;
 
 mod database;
+mod flows;
+mod http;
 mod import;
 mod kit;
 mod schema;

@@ -1,18 +1,23 @@
 //! Links in PostgreSQL.
 
+mod write;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::resolve::Cached;
 use super::{Link, Owner, Utm};
 use crate::access::Scope;
-use crate::base::{Error, Result};
+use crate::base::{Error, ListKey, Result};
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
+
+pub(super) use write::{insert, insert_claim, revoke};
 
 /// A link as a statement returns it: select `link_columns!` of an alias `l`.
 #[derive(QueryableByName)]
@@ -120,4 +125,93 @@ pub async fn by_token(conn: &mut Conn, scope: &Scope, token: &str) -> Result<Opt
             .await
             .optional()?;
     row.map(LinkRow::into_link).transpose()
+}
+
+#[derive(QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+struct BrandLinkRow {
+    #[diesel(sql_type = SqlUuid)]
+    brand_id: Uuid,
+    #[diesel(sql_type = SmallInt)]
+    shard: i16,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(embed)]
+    link: LinkRow,
+}
+
+/// The one look-up of a link that does not start with a brand: the token tells which brand it is.
+pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Result<Option<Cached>> {
+    let row: Option<BrandLinkRow> = sql(concat!(
+        "select b.id as brand_id, b.shard, b.currency, ",
+        link_columns!(),
+        " from links l join brands b on b.id = l.brand_id where l.token = $1 limit 1"
+    ))
+    .bind::<Text, _>(token)
+    .get_result(conn)
+    .await
+    .optional()?;
+    row.map(|row| {
+        Ok(Cached { brand_id: row.brand_id, shard: row.shard, currency: row.currency, link: row.link.into_link()? })
+    })
+    .transpose()
+}
+
+#[derive(QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+struct ListedRow {
+    #[diesel(sql_type = BigInt)]
+    place: i64,
+    #[diesel(embed)]
+    link: LinkRow,
+}
+
+/// The first links of each creator, the oldest first.
+pub async fn of_creators(conn: &mut Conn, scope: &Scope, keys: &[ListKey]) -> Result<HashMap<ListKey, Vec<Link>>> {
+    let (after_times, after_ids): (Vec<DateTime<Utc>>, Vec<Uuid>) = keys.iter().map(ListKey::after_time).unzip();
+    let rows: Vec<ListedRow> = sql(concat!(
+        "select k.place, ",
+        link_columns!(),
+        " from unnest($2::uuid[], $3::int8[], $4::timestamptz[], $5::uuid[])
+              with ordinality as k (creator_id, row_limit, after_at, after_id, place)
+          cross join lateral (
+              select * from links
+              where brand_id = $1 and creator_id = k.creator_id and (created_at, id) > (k.after_at, k.after_id)
+              order by created_at, id limit k.row_limit) l
+          order by k.place, l.created_at, l.id"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.parent_id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(keys.iter().map(|key| key.limit).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(after_times)
+    .bind::<Array<SqlUuid>, _>(after_ids)
+    .load(conn)
+    .await?;
+    let mut lists: HashMap<ListKey, Vec<Link>> = HashMap::new();
+    for row in rows {
+        let key = usize::try_from(row.place - 1).ok().and_then(|place| keys.get(place));
+        let key = key.ok_or_else(|| Error::fault("reading links of creators", "an unasked list"))?;
+        lists.entry(*key).or_default().push(row.link.into_link()?);
+    }
+    Ok(lists)
+}
+
+#[derive(QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+struct CountRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// How many links each creator has; none: absent.
+pub async fn counts_of_creators(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
+    let rows: Vec<CountRow> = sql("select creator_id as id, count(*) as count from links
+         where brand_id = $1 and creator_id = any ($2) group by creator_id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.count)).collect())
 }

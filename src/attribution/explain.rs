@@ -1,0 +1,39 @@
+//! Every touch of a conversion's person with the verdict on it, worked out again from the rows by the rules that credited it. It writes
+//! nothing.
+
+use chrono::DateTime;
+use uuid::Uuid;
+
+use super::{Considered, attribute};
+use crate::access::Scope;
+use crate::base::Result;
+use crate::campaigns::{self, Policies};
+use crate::db::Conn;
+use crate::journeys::{Conversion, Touch, conversions_by_id, touches_of_people};
+
+/// Why a conversion was credited as it was.
+#[derive(Clone, Debug)]
+pub struct Explanation {
+    pub conversion: Conversion,
+    /// The campaign and the version of its policies that judged it.
+    pub campaign_id: Uuid,
+    pub policies: Policies,
+    /// Every touch of the person, the oldest first.
+    pub considered: Vec<(Touch, Considered)>,
+}
+
+/// Explains a conversion; `None` if there is none, or if no campaign's policy judges it.
+pub async fn explain(conn: &mut Conn, scope: &Scope, conversion_id: Uuid) -> Result<Option<Explanation>> {
+    let Some((person_id, conversion)) = conversions_by_id(conn, scope, &[conversion_id]).await?.pop() else {
+        return Ok(None);
+    };
+    let Some(version) = conversion.campaign_id.zip(conversion.policy_version) else { return Ok(None) };
+    let Some(policies) = campaigns::policies_by_versions(conn, scope, &[version]).await?.remove(&version) else {
+        return Ok(None);
+    };
+    let touches = touches_of_people(conn, scope, &[person_id], DateTime::UNIX_EPOCH).await?;
+    let touches: Vec<Touch> = touches.into_iter().map(|(_, touch)| touch).collect();
+    let verdicts = attribute(&policies.attribution, conversion.occurred_at, conversion.value.minor, &touches);
+    let considered = touches.into_iter().zip(verdicts).collect();
+    Ok(Some(Explanation { conversion, campaign_id: version.0, policies, considered }))
+}

@@ -1,0 +1,363 @@
+//! What a campaign and its policies may hold, and how a change makes the next version. Pure.
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    AttributionModel, AttributionPolicy, CampaignObjective, CampaignStatus, FraudPolicy, Policies, RewardKind,
+    RewardPolicy, RewardTier, SignalPolicy,
+};
+use crate::base::limits::{REWARD_DEGREES_MAX, URL_BYTES_MAX};
+use crate::base::{Code, Currency, Error, Money, Refusal, Result};
+
+/// The models that are computed.
+pub const AVAILABLE_MODELS: [AttributionModel; 4] = [
+    AttributionModel::FirstTouch,
+    AttributionModel::LastTouch,
+    AttributionModel::Linear,
+    AttributionModel::WeightedLastTouch,
+];
+
+const MILLION: i32 = 1_000_000;
+const NAME_BYTES_MAX: usize = 200;
+const SLUG_BYTES_MAX: usize = 63;
+
+/// What a new campaign needs.
+#[derive(Clone, Debug)]
+pub struct NewCampaign {
+    pub slug: String,
+    pub name: String,
+    pub objective: CampaignObjective,
+    pub status: CampaignStatus,
+    pub starts_at: Option<DateTime<Utc>>,
+    pub ends_at: Option<DateTime<Utc>>,
+    pub budget: Option<Money>,
+    pub destination_url: Option<String>,
+    pub policies: PoliciesDraft,
+}
+
+/// What changes of a campaign; `None` leaves a field as it is, `Some(None)` takes it away.
+#[derive(Clone, Debug, Default)]
+pub struct CampaignChange {
+    pub name: Option<String>,
+    pub status: Option<CampaignStatus>,
+    pub starts_at: Option<Option<DateTime<Utc>>>,
+    pub ends_at: Option<Option<DateTime<Utc>>>,
+    /// A budget can be raised, never lowered.
+    pub budget: Option<Money>,
+    pub destination_url: Option<Option<String>>,
+    pub policies: PoliciesDraft,
+}
+
+/// The parts of the three policies that someone names; the rest stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct PoliciesDraft {
+    pub attribution: AttributionDraft,
+    pub reward: RewardDraft,
+    pub fraud: FraudDraft,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct AttributionDraft {
+    pub model: Option<AttributionModel>,
+    pub lookback_hours: Option<i32>,
+    pub last_touch_weight_ppm: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct RewardDraft {
+    pub kind: Option<RewardKind>,
+    pub activation_threshold: Option<i32>,
+    pub tiers: Option<Vec<TierDraft>>,
+    pub referee: Option<Option<Money>>,
+    pub per_member_per_day_max: Option<Option<i32>>,
+    pub escrow_days: Option<i32>,
+}
+
+#[derive(Clone, Debug)]
+pub struct TierDraft {
+    pub degree: i32,
+    pub amount: Option<Money>,
+    pub share_ppm: Option<i32>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct FraudDraft {
+    pub velocity_per_hour: Option<i32>,
+    pub referrals_per_window: Option<i32>,
+    pub window_hours: Option<i32>,
+    pub ip_correlation_limit: Option<i32>,
+    pub block_score_ppm: Option<i32>,
+    pub review_score_ppm: Option<i32>,
+    pub signals: Option<Vec<SignalPolicy>>,
+}
+
+/// Collects what is wrong, so that the caller hears all of it at once.
+#[derive(Default)]
+struct Checks(Vec<Refusal>);
+
+impl Checks {
+    fn hold(&mut self, is_right: bool, path: &[&str], message: impl Into<String>) {
+        if !is_right {
+            self.0.push(Refusal::new(Code::Invalid, path, message));
+        }
+    }
+
+    fn within(&mut self, value: i32, low: i32, high: i32, path: &[&str]) {
+        self.hold((low..=high).contains(&value), path, format!("Pass a number from {low} to {high}."));
+    }
+
+    fn done(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Refused(self.0)) }
+    }
+}
+
+pub(super) fn check_new(input: &NewCampaign) -> Result<()> {
+    let mut checks = Checks::default();
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+    let slug = input.slug.as_bytes();
+    let is_slug = slug.len() <= SLUG_BYTES_MAX && slug.iter().all(|byte| is_inner(*byte));
+    checks.hold(
+        is_slug && slug.first().is_some_and(u8::is_ascii_alphanumeric),
+        &["slug"],
+        "Pass 1 to 63 lower-case letters, digits, underscores and hyphens, starting with a letter or digit.",
+    );
+    check_name(&mut checks, &input.name);
+    check_url(&mut checks, input.destination_url.as_deref());
+    check_times(&mut checks, input.starts_at, input.ends_at);
+    checks.hold(
+        input.budget.is_none_or(|budget| budget.minor > 0),
+        &["budget", "amount"],
+        "Pass a budget above zero, or none at all for a campaign without a limit.",
+    );
+    checks.done()
+}
+
+pub(super) fn check_change(
+    change: &CampaignChange,
+    starts_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<()> {
+    let mut checks = Checks::default();
+    if let Some(name) = &change.name {
+        check_name(&mut checks, name);
+    }
+    check_url(&mut checks, change.destination_url.as_ref().and_then(|url| url.as_deref()));
+    check_times(&mut checks, starts_at, ends_at);
+    checks.done()
+}
+
+fn check_name(checks: &mut Checks, name: &str) {
+    let is_name = !name.trim().is_empty() && name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control);
+    checks.hold(is_name, &["name"], format!("Pass 1 to {NAME_BYTES_MAX} bytes without control characters."));
+}
+
+fn check_times(checks: &mut Checks, starts_at: Option<DateTime<Utc>>, ends_at: Option<DateTime<Utc>>) {
+    let is_ordered = starts_at.zip(ends_at).is_none_or(|(start, end)| end > start);
+    checks.hold(is_ordered, &["endsAt"], "Pass an end that is later than the start.");
+}
+
+fn check_url(checks: &mut Checks, url: Option<&str>) {
+    checks.hold(url.is_none_or(is_destination), &["destinationUrl"], DESTINATION_EXPECTED);
+}
+
+/// What a destination must be, as a sentence for the caller.
+pub const DESTINATION_EXPECTED: &str =
+    "Pass an http or https address of at most 2048 bytes, with a host and without a user name or password.";
+
+/// Whether a redirect may lead to this address.
+#[must_use]
+pub fn is_destination(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    is_web && url.username().is_empty() && url.password().is_none() && text.len() <= URL_BYTES_MAX
+}
+
+/// The first policies of a campaign: the defaults of its objective, changed by what the caller names.
+pub(super) fn first_policies(
+    objective: CampaignObjective,
+    draft: &PoliciesDraft,
+    currency: Currency,
+) -> Result<Policies> {
+    let defaults = Policies {
+        version: 1,
+        attribution: AttributionPolicy::for_objective(objective),
+        reward: RewardPolicy::default(),
+        fraud: FraudPolicy::default(),
+    };
+    apply(&defaults, draft, currency)
+}
+
+/// The policies after a change, of the same version; the caller numbers them anew where they differ.
+pub(super) fn apply(current: &Policies, draft: &PoliciesDraft, currency: Currency) -> Result<Policies> {
+    let mut checks = Checks::default();
+    let policies = Policies {
+        version: current.version,
+        attribution: apply_attribution(&mut checks, &current.attribution, &draft.attribution),
+        reward: apply_reward(&mut checks, &current.reward, &draft.reward, currency),
+        fraud: apply_fraud(&mut checks, &current.fraud, &draft.fraud),
+    };
+    checks.done()?;
+    Ok(policies)
+}
+
+fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &AttributionDraft) -> AttributionPolicy {
+    let policy = AttributionPolicy {
+        model: draft.model.unwrap_or(current.model),
+        lookback_hours: draft.lookback_hours.unwrap_or(current.lookback_hours),
+        last_touch_weight_ppm: draft.last_touch_weight_ppm.unwrap_or(current.last_touch_weight_ppm),
+        ..current.clone()
+    };
+    let available = AVAILABLE_MODELS.map(AttributionModel::as_str).join(", ");
+    let message = format!("This model is not available yet: pass one of {available}.");
+    checks.hold(AVAILABLE_MODELS.contains(&policy.model), &["attribution", "model"], message);
+    checks.within(policy.lookback_hours, 1, 8_760, &["attribution", "lookbackHours"]);
+    let is_share = (0..=MILLION).contains(&policy.last_touch_weight_ppm);
+    checks.hold(is_share, &["attribution", "lastTouchWeight"], "Pass a share from 0 to 1.");
+    policy
+}
+
+fn apply_reward(checks: &mut Checks, current: &RewardPolicy, draft: &RewardDraft, currency: Currency) -> RewardPolicy {
+    let referee_minor = match &draft.referee {
+        Some(referee) => referee.map(|money| in_currency(checks, money, currency, &["reward", "refereeReward"])),
+        None => current.referee_minor,
+    };
+    let policy = RewardPolicy {
+        kind: draft.kind.unwrap_or(current.kind),
+        activation_threshold: draft.activation_threshold.unwrap_or(current.activation_threshold),
+        tiers: draft.tiers.as_ref().map_or_else(|| current.tiers.clone(), |tiers| to_tiers(checks, tiers, currency)),
+        referee_minor,
+        per_member_per_day_max: draft.per_member_per_day_max.unwrap_or(current.per_member_per_day_max),
+        escrow_days: draft.escrow_days.unwrap_or(current.escrow_days),
+    };
+    checks.within(policy.activation_threshold, 1, 1_000, &["reward", "activationThreshold"]);
+    checks.within(policy.escrow_days, 0, 365, &["reward", "escrowDays"]);
+    if let Some(max) = policy.per_member_per_day_max {
+        checks.within(max, 1, MILLION, &["reward", "maxPerMemberPerDay"]);
+    }
+    policy
+}
+
+fn to_tiers(checks: &mut Checks, drafts: &[TierDraft], currency: Currency) -> Vec<RewardTier> {
+    let degrees_max = i32::try_from(REWARD_DEGREES_MAX).unwrap_or(i32::MAX);
+    let mut tiers: Vec<RewardTier> = Vec::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let index = index.to_string();
+        let at = |field| ["reward", "tiers", index.as_str(), field];
+        checks.within(draft.degree, 1, degrees_max, &at("degree"));
+        let degree = i16::try_from(draft.degree).unwrap_or(0);
+        let is_first = tiers.iter().all(|tier| tier.degree != degree);
+        checks.hold(is_first, &at("degree"), "Pass each degree once.");
+        let is_share = draft.share_ppm.is_none_or(|share| (0..=MILLION).contains(&share));
+        checks.hold(is_share, &at("shareOfConversion"), "Pass a share from 0 to 1.");
+        let is_something = draft.amount.is_some() || draft.share_ppm.is_some();
+        checks.hold(is_something, &at("amount"), "Pass an amount, a share of the conversion, or both.");
+        let amount_minor = draft.amount.map(|money| in_currency(checks, money, currency, &at("amount")));
+        tiers.push(RewardTier { degree, amount_minor, share_ppm: draft.share_ppm });
+    }
+    let shares: i64 = tiers.iter().filter_map(|tier| tier.share_ppm).map(i64::from).sum();
+    checks.hold(
+        shares <= i64::from(MILLION),
+        &["reward", "tiers"],
+        "Pass shares that sum to at most 1: more than the conversion cannot be owed.",
+    );
+    tiers.sort_by_key(|tier| tier.degree);
+    tiers
+}
+
+fn in_currency(checks: &mut Checks, money: Money, currency: Currency, path: &[&str]) -> i64 {
+    let message = format!("Pass an amount in the campaign's currency, {currency}.");
+    checks.hold(money.currency == currency, path, message);
+    money.minor
+}
+
+fn apply_fraud(checks: &mut Checks, current: &FraudPolicy, draft: &FraudDraft) -> FraudPolicy {
+    let policy = FraudPolicy {
+        velocity_per_hour: draft.velocity_per_hour.unwrap_or(current.velocity_per_hour),
+        referrals_per_window: draft.referrals_per_window.unwrap_or(current.referrals_per_window),
+        window_hours: draft.window_hours.unwrap_or(current.window_hours),
+        ip_correlation_limit: draft.ip_correlation_limit.unwrap_or(current.ip_correlation_limit),
+        block_score_ppm: draft.block_score_ppm.unwrap_or(current.block_score_ppm),
+        review_score_ppm: draft.review_score_ppm.unwrap_or(current.review_score_ppm),
+        signals: draft.signals.clone().unwrap_or_else(|| current.signals.clone()),
+        model: current.model.clone(),
+    };
+    checks.within(policy.velocity_per_hour, 1, MILLION, &["fraud", "velocityPerHour"]);
+    checks.within(policy.referrals_per_window, 1, MILLION, &["fraud", "referralsPerWindow"]);
+    checks.within(policy.window_hours, 1, 720, &["fraud", "windowHours"]);
+    checks.within(policy.ip_correlation_limit, 1, MILLION, &["fraud", "ipCorrelationLimit"]);
+    let is_score = |score: i32| (0..=MILLION).contains(&score);
+    checks.hold(is_score(policy.block_score_ppm), &["fraud", "blockScore"], "Pass a score from 0 to 1.");
+    checks.hold(is_score(policy.review_score_ppm), &["fraud", "reviewScore"], "Pass a score from 0 to 1.");
+    checks.hold(
+        policy.review_score_ppm <= policy.block_score_ppm,
+        &["fraud", "reviewScore"],
+        "Pass a review score that is not above the block score.",
+    );
+    for (index, signal) in policy.signals.iter().enumerate() {
+        let index = index.to_string();
+        let is_name =
+            !signal.name.is_empty() && signal.name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        checks.hold(is_name, &["fraud", "signals", &index, "name"], "Pass a signal's name, for example VELOCITY.");
+        let is_weight = is_score(signal.weight_ppm);
+        checks.hold(is_weight, &["fraud", "signals", &index, "weight"], "Pass a weight from 0 to 1.");
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(result: Result<Policies>) -> Vec<String> {
+        match result {
+            Err(Error::Refused(refusals)) => refusals.into_iter().map(|refusal| refusal.path.join(".")).collect(),
+            Err(error) => panic!("{error}"),
+            Ok(_) => Vec::new(),
+        }
+    }
+
+    fn check(draft: &PoliciesDraft, expected: &[&str]) {
+        assert_eq!(paths(first_policies(CampaignObjective::Conversion, draft, "USD".parse().unwrap())), expected);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        check(&PoliciesDraft::default(), &[]);
+        let mut draft = PoliciesDraft::default();
+        draft.attribution.lookback_hours = Some(0);
+        draft.attribution.model = Some(AttributionModel::DataDriven);
+        draft.reward.escrow_days = Some(-1);
+        draft.fraud.review_score_ppm = Some(600_000);
+        let wrong = ["attribution.model", "attribution.lookbackHours", "reward.escrowDays", "fraud.reviewScore"];
+        check(&draft, &wrong);
+    }
+
+    #[test]
+    fn tiers_name_each_degree_once_in_the_campaigns_currency() {
+        let eur = Money::new(100, "EUR".parse().unwrap());
+        let usd = Money::new(100, "USD".parse().unwrap());
+        let tier = |degree, amount, share_ppm| TierDraft { degree, amount, share_ppm };
+        let with = |tiers| PoliciesDraft {
+            reward: RewardDraft { tiers: Some(tiers), ..Default::default() },
+            ..Default::default()
+        };
+        check(&with(vec![tier(1, Some(usd), None), tier(2, None, Some(50_000))]), &[]);
+        check(&with(vec![tier(1, Some(usd), None), tier(1, Some(usd), None)]), &["reward.tiers.1.degree"]);
+        check(&with(vec![tier(11, Some(usd), None)]), &["reward.tiers.0.degree"]);
+        check(&with(vec![tier(1, Some(eur), None)]), &["reward.tiers.0.amount"]);
+        check(&with(vec![tier(1, None, None)]), &["reward.tiers.0.amount"]);
+        check(&with(vec![tier(1, None, Some(600_000)), tier(2, None, Some(600_000))]), &["reward.tiers"]);
+    }
+
+    #[test]
+    fn destinations_are_plain_web_addresses() {
+        for good in ["https://shop.example/a?b=c", "http://localhost:3000"] {
+            assert!(is_destination(good), "{good}");
+        }
+        for bad in
+            ["javascript:alert(1)", "https://u:p@shop.example", "//shop.example", "shop.example", "data:,x", "ftp://x"]
+        {
+            assert!(!is_destination(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The closed list of settings: how each is called on every layer, and what it must hold.
+
+/// One setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    Listen,
+    PublicUrl,
+    DatabaseUrl,
+    DatabasePoolSize,
+    RedisUrl,
+    RedisPrefix,
+    Secret,
+    DataDir,
+    Log,
+    LogFormat,
+}
+
+/// What the environment's names start with.
+pub(super) const PREFIX: &str = "GRAPEVINE_";
+
+/// Names with our prefix that are no settings: where the file is, and what the tests' generator reads.
+pub(super) const NOT_SETTINGS: [&str; 2] = ["GRAPEVINE_CONFIG", "GRAPEVINE_WRITE"];
+
+impl Key {
+    pub const ALL: [Self; 10] = [
+        Self::Listen,
+        Self::PublicUrl,
+        Self::DatabaseUrl,
+        Self::DatabasePoolSize,
+        Self::RedisUrl,
+        Self::RedisPrefix,
+        Self::Secret,
+        Self::DataDir,
+        Self::Log,
+        Self::LogFormat,
+    ];
+
+    /// The name in `grapevine.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::PublicUrl => "public_url",
+            Self::DatabaseUrl => "database_url",
+            Self::DatabasePoolSize => "database_pool_size",
+            Self::RedisUrl => "redis_url",
+            Self::RedisPrefix => "redis_prefix",
+            Self::Secret => "secret",
+            Self::DataDir => "data_dir",
+            Self::Log => "log",
+            Self::LogFormat => "log_format",
+        }
+    }
+
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|key| key.as_str() == text)
+    }
+
+    /// The flag on the command line. The secret has none: every list of processes would show it.
+    #[must_use]
+    pub fn flag(self) -> String {
+        format!("--{}", self.as_str().replace('_', "-"))
+    }
+
+    /// The name in the environment.
+    #[must_use]
+    pub fn variable(self) -> String {
+        format!("{PREFIX}{}", self.as_str().to_ascii_uppercase())
+    }
+
+    /// The name in the environment that other programs use too.
+    pub(super) fn common_variable(self) -> Option<&'static str> {
+        match self {
+            Self::DatabaseUrl => Some("DATABASE_URL"),
+            Self::RedisUrl => Some("REDIS_URL"),
+            _ => None,
+        }
+    }
+
+    /// What the value must be, for the error that says so.
+    #[must_use]
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Listen => "an address and a port, such as 127.0.0.1:8080",
+            Self::PublicUrl => "an http or https URL without query, such as https://grapevine.example.com",
+            Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
+            Self::DatabasePoolSize => "a whole number from 1 to 500",
+            Self::RedisUrl => "a URL such as redis://:password@host:6379/0",
+            Self::RedisPrefix => "1 to 64 characters of a-z, A-Z, 0-9, `_`, `-`, `.` and `:`",
+            Self::Secret => "64 hexadecimal digits, as `openssl rand -hex 32` prints them",
+            Self::DataDir => "the path of a folder",
+            Self::Log => "a filter such as info or grapevine=debug,info",
+            Self::LogFormat => "text or json",
+        }
+    }
+
+    /// Whether the value itself must stay out of errors and logs.
+    pub(super) fn is_secret(self) -> bool {
+        matches!(self, Self::Secret | Self::DatabaseUrl | Self::RedisUrl)
+    }
+}

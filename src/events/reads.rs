@@ -1,0 +1,198 @@
+//! The inbound log as it is read: what came in, and what became of it. It never shows a payload.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::expression::SqlLiteral;
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{EventType, StoredState};
+use crate::access::Scope;
+use crate::base::{Cursor, Page, Result, Slice};
+use crate::db::Conn;
+use crate::db::schema::{events, webhook_sources};
+use crate::text_enum;
+
+text_enum! {
+    /// What became of an event.
+    EventState { Queued = "QUEUED", Processed = "PROCESSED", Quarantined = "QUARANTINED", Dead = "DEAD" }
+}
+
+/// One event of the log, as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundEvent {
+    pub id: Uuid,
+    /// `None` where the type could not be read.
+    pub event_type: Option<EventType>,
+    pub state: EventState,
+    pub code: Option<String>,
+    pub reason: Option<String>,
+    pub occurred_at: DateTime<Utc>,
+    pub recorded_at: DateTime<Utc>,
+    /// The webhook source; `None` for the brand's own doors.
+    pub source_id: Option<Uuid>,
+}
+
+impl InboundEvent {
+    /// The event's place in lists, which are newest first.
+    #[must_use]
+    pub fn place(&self) -> Cursor {
+        Cursor::at(self.recorded_at, self.id)
+    }
+}
+
+/// Which events are wanted; what is `None` or empty is not asked about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EventFilter {
+    pub states: Vec<EventState>,
+    pub event_type: Option<EventType>,
+    pub source_id: Option<Uuid>,
+    pub code: Option<String>,
+    /// Recorded from this moment on.
+    pub from: Option<DateTime<Utc>>,
+    /// Recorded before this moment.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// An accepted event is processed once the pipeline's position in its shard has reached it.
+const IS_PROCESSED: &str = "coalesce((events.recorded_xid, events.seq) <= (
+    select p.recorded_xid, p.seq from positions p where p.consumer = 'pipeline' and p.shard = events.shard), false)";
+
+fn is_processed() -> SqlLiteral<Bool> {
+    diesel::dsl::sql::<Bool>(IS_PROCESSED)
+}
+
+/// A row of the columns that are shown, in the order of [`columns`].
+type EventRow =
+    (Uuid, Option<String>, String, bool, Option<String>, Option<String>, DateTime<Utc>, DateTime<Utc>, Uuid);
+
+macro_rules! columns {
+    () => {
+        (
+            events::id,
+            events::event_type,
+            events::state,
+            is_processed(),
+            events::code,
+            events::reason,
+            events::occurred_at,
+            events::recorded_at,
+            events::source_id,
+        )
+    };
+}
+
+fn to_event(row: EventRow) -> Result<InboundEvent> {
+    let (id, event_type, state, is_processed, code, reason, occurred_at, recorded_at, source_id) = row;
+    let state = match StoredState::from_column(&state)? {
+        StoredState::Accepted if is_processed => EventState::Processed,
+        StoredState::Accepted => EventState::Queued,
+        StoredState::Quarantined => EventState::Quarantined,
+        StoredState::Dead => EventState::Dead,
+    };
+    // The type of an event that could not be understood is the sender's own word.
+    let event_type = event_type.as_deref().and_then(EventType::parse);
+    let source_id = (!source_id.is_nil()).then_some(source_id);
+    Ok(InboundEvent { id, event_type, state, code, reason, occurred_at, recorded_at, source_id })
+}
+
+fn filtered<'a>(scope: &Scope, filter: &EventFilter) -> events::BoxedQuery<'a, Pg> {
+    let mut query = events::table.filter(events::brand_id.eq(scope.brand_id)).into_boxed();
+    if !filter.states.is_empty() {
+        let has = |state| filter.states.contains(&state);
+        query = query.filter(in_states([
+            has(EventState::Queued),
+            has(EventState::Processed),
+            has(EventState::Quarantined),
+            has(EventState::Dead),
+        ]));
+    }
+    if let Some(event_type) = filter.event_type {
+        query = query.filter(events::event_type.eq(event_type.as_str()));
+    }
+    if let Some(id) = filter.source_id {
+        query = query.filter(events::source_id.eq(id));
+    }
+    if let Some(code) = &filter.code {
+        query = query.filter(events::code.eq(code.clone()));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(events::recorded_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(events::recorded_at.lt(to));
+    }
+    query
+}
+
+/// A condition of literals, not of bound names: so the planner sees that the index of the refused ones will do.
+fn in_states([is_queued, is_processed, is_quarantined, is_dead]: [bool; 4]) -> SqlLiteral<Bool> {
+    let accepted = match (is_queued, is_processed) {
+        (true, true) => Some("events.state = 'ACCEPTED'".to_owned()),
+        (true, false) => Some(format!("(events.state = 'ACCEPTED' and not {IS_PROCESSED})")),
+        (false, true) => Some(format!("(events.state = 'ACCEPTED' and {IS_PROCESSED})")),
+        (false, false) => None,
+    };
+    let quarantined = is_quarantined.then(|| "events.state = 'QUARANTINED'".to_owned());
+    let dead = is_dead.then(|| "events.state = 'DEAD'".to_owned());
+    let any: Vec<String> = [accepted, quarantined, dead].into_iter().flatten().collect();
+    let refused_only = if is_queued || is_processed { "" } else { " and events.state <> 'ACCEPTED'" };
+    diesel::dsl::sql::<Bool>(&format!("(({}){refused_only})", any.join(" or ")))
+}
+
+/// A page of events, the last recorded first.
+pub async fn event_page(
+    conn: &mut Conn,
+    scope: &Scope,
+    filter: &EventFilter,
+    page: &Page,
+) -> Result<Slice<InboundEvent>> {
+    let mut query = filtered(scope, filter);
+    // The place of a row, (time, id), against a cursor: the first half is the range of the index, the second mends equal times.
+    if let Some(after) = page.after {
+        let earlier = events::recorded_at.lt(after.time()).or(events::id.lt(after.id));
+        query = query.filter(events::recorded_at.le(after.time())).filter(earlier);
+    }
+    if let Some(before) = page.before {
+        let later = events::recorded_at.gt(before.time()).or(events::id.gt(before.id));
+        query = query.filter(events::recorded_at.ge(before.time())).filter(later);
+    }
+    query = if page.is_backward {
+        query.order((events::recorded_at.asc(), events::id.asc()))
+    } else {
+        query.order((events::recorded_at.desc(), events::id.desc()))
+    };
+    let rows: Vec<EventRow> = query.select(columns!()).limit(page.fetch_limit()).load(conn).await?;
+    Ok(page.slice(rows.into_iter().map(to_event).collect::<Result<_>>()?))
+}
+
+/// How many events there are.
+pub async fn event_count(conn: &mut Conn, scope: &Scope, filter: &EventFilter) -> Result<i64> {
+    Ok(filtered(scope, filter).count().get_result(conn).await?)
+}
+
+/// Events by identifier.
+pub async fn events_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, InboundEvent>> {
+    let rows: Vec<EventRow> = events::table
+        .filter(events::brand_id.eq(scope.brand_id))
+        .filter(events::id.eq_any(ids))
+        .select(columns!())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(|row| Ok((row.0, to_event(row)?))).collect()
+}
+
+/// The names of webhook sources.
+pub async fn source_names(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, String>> {
+    let rows: Vec<(Uuid, String)> = webhook_sources::table
+        .filter(webhook_sources::brand_id.eq(scope.brand_id))
+        .filter(webhook_sources::id.eq_any(ids))
+        .select((webhook_sources::id, webhook_sources::name))
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().collect())
+}

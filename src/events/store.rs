@@ -1,0 +1,143 @@
+//! The log as its readers see it. A place is (transaction, sequence): rows are read only below the oldest running transaction, so that
+//! none appears behind a reader (a plain sequence misses rows that commit out of order).
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Jsonb, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::base::Result;
+use crate::base::limits::SHARD_COUNT;
+use crate::db::{Conn, sql};
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct Place {
+    #[diesel(sql_type = BigInt)]
+    pub recorded_xid: i64,
+    #[diesel(sql_type = BigInt)]
+    pub seq: i64,
+}
+
+/// One row of the log. The payload is the canonical event.
+#[derive(Clone, Debug, QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct Row {
+    #[diesel(sql_type = SqlUuid)]
+    pub brand_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(embed)]
+    pub place: Place,
+    #[diesel(sql_type = Timestamptz)]
+    pub recorded_at: DateTime<Utc>,
+    #[diesel(sql_type = Jsonb)]
+    pub payload: serde_json::Value,
+}
+
+/// A named consumer of the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader {
+    pub consumer: &'static str,
+}
+
+#[derive(QueryableByName)]
+struct ShardRow {
+    #[diesel(sql_type = SmallInt)]
+    shard: i16,
+}
+
+impl Reader {
+    /// Makes the consumer's positions where they are missing: at the start of the log.
+    pub async fn prepare(self, conn: &mut Conn, now: DateTime<Utc>) -> Result<()> {
+        sql("insert into positions (consumer, shard, recorded_xid, seq, moved_at)
+             select $1, shard, 0, 0, $2 from unnest($3::int2[]) as s (shard) on conflict do nothing")
+        .bind::<Text, _>(self.consumer)
+        .bind::<Timestamptz, _>(now)
+        .bind::<Array<SmallInt>, _>((0..SHARD_COUNT).collect::<Vec<_>>())
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
+    /// Shards that hold events which the consumer has not read, committed or about to be.
+    pub async fn shards_with_work(self, conn: &mut Conn) -> Result<Vec<i16>> {
+        let rows: Vec<ShardRow> = sql("select p.shard from positions p
+             where p.consumer = $1 and exists (
+                 select from events e
+                 where e.shard = p.shard and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq))
+             order by p.shard")
+        .bind::<Text, _>(self.consumer)
+        .load(conn)
+        .await?;
+        Ok(rows.into_iter().map(|row| row.shard).collect())
+    }
+
+    /// Takes the shard for this transaction and returns its position. `None`: another worker holds it.
+    pub async fn take(self, conn: &mut Conn, shard: i16) -> Result<Option<Place>> {
+        let place =
+            sql("select recorded_xid, seq from positions where consumer = $1 and shard = $2 for update skip locked")
+                .bind::<Text, _>(self.consumer)
+                .bind::<SmallInt, _>(shard)
+                .get_result(conn)
+                .await
+                .optional()?;
+        Ok(place)
+    }
+
+    /// The next events above a place, in the order of the log.
+    pub async fn read(self, conn: &mut Conn, shard: i16, above: Place, limit: i64) -> Result<Vec<Row>> {
+        let rows = sql("select brand_id, id, recorded_xid, seq, recorded_at, payload from events
+             where shard = $1 and state = 'ACCEPTED' and (recorded_xid, seq) > ($2, $3)
+                   and recorded_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             order by recorded_xid, seq limit $4")
+        .bind::<SmallInt, _>(shard)
+        .bind::<BigInt, _>(above.recorded_xid)
+        .bind::<BigInt, _>(above.seq)
+        .bind::<BigInt, _>(limit)
+        .load(conn)
+        .await?;
+        Ok(rows)
+    }
+
+    /// Moves the position, in the transaction that holds the effects.
+    pub async fn moved(self, conn: &mut Conn, shard: i16, place: Place, now: DateTime<Utc>) -> Result<()> {
+        sql("update positions set recorded_xid = $3, seq = $4, moved_at = $5 where consumer = $1 and shard = $2")
+            .bind::<Text, _>(self.consumer)
+            .bind::<SmallInt, _>(shard)
+            .bind::<BigInt, _>(place.recorded_xid)
+            .bind::<BigInt, _>(place.seq)
+            .bind::<Timestamptz, _>(now)
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Buries an event that fails whatever is tried: it leaves the line and can be replayed after a fix.
+    pub async fn bury(self, conn: &mut Conn, row: &Row, reason: &str) -> Result<()> {
+        sql("update events set state = 'DEAD', code = 'PIPELINE_FAULT', reason = $3, attempt_count = attempt_count + 1
+             where brand_id = $1 and id = $2")
+        .bind::<SqlUuid, _>(row.brand_id)
+        .bind::<SqlUuid, _>(row.id)
+        .bind::<Text, _>(reason)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+pub(super) async fn quarantine(conn: &mut Conn, scope: &Scope, refused: &[(Uuid, &'static str, String)]) -> Result<()> {
+    sql("update events e set state = 'QUARANTINED', code = n.code, reason = n.reason
+         from unnest($2::uuid[], $3::text[], $4::text[]) as n (id, code, reason)
+         where e.brand_id = $1 and e.id = n.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(refused.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(refused.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(refused.iter().map(|row| row.2.as_str()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}

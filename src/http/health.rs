@@ -1,0 +1,61 @@
+//! Whether the process lives, and whether it can serve: PostgreSQL and its schema decide, Redis only degrades.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::answer;
+use super::house::House;
+use crate::access::brand_by_slug;
+use crate::base::Result;
+use crate::db::pending_migrations;
+
+const TIME: Duration = Duration::from_secs(2);
+
+/// Remembers that the schema was once seen complete: migrations are not taken back under a running process.
+#[derive(Default)]
+pub(super) struct Readiness {
+    is_migrated: AtomicBool,
+}
+
+pub(super) async fn healthz() -> Response {
+    answer::json(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+pub(super) async fn readyz(State(house): State<House>) -> Response {
+    let (database, redis) =
+        tokio::join!(tokio::time::timeout(TIME, database(&house)), tokio::time::timeout(TIME, house.app.kv.ping()),);
+    let has_redis = matches!(redis, Ok(Ok(())));
+    let (has_postgres, has_migrations) = match database {
+        Ok(Ok(is_migrated)) => (true, is_migrated),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
+            (false, false)
+        }
+        Err(_) => (false, false),
+    };
+    let (code, status) = match (has_postgres && has_migrations, has_redis) {
+        (true, true) => (StatusCode::OK, "ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    let body = json!({ "status": status, "postgres": has_postgres, "migrations": has_migrations, "redis": has_redis });
+    answer::json(code, &body)
+}
+
+/// Whether the schema is complete. The cheapest statement there is shows that PostgreSQL answers.
+async fn database(house: &House) -> Result<bool> {
+    let readiness = &house.readiness;
+    if !readiness.is_migrated.load(Ordering::Relaxed) {
+        let pending = pending_migrations(&house.app.settings.database_url).await?;
+        readiness.is_migrated.store(pending == 0, Ordering::Relaxed);
+        if pending > 0 {
+            return Ok(false);
+        }
+    }
+    brand_by_slug(&mut *house.app.db.conn().await?, "").await.map(|_| true)
+}

@@ -1,0 +1,124 @@
+//! What Prometheus reads. Labels are few and fixed: never a path, a brand, a key or an address.
+
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use super::answer;
+use super::auth::{authenticate, bearer};
+use super::house::House;
+use super::serve::Peer;
+use crate::access::Permission;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    outcome: &'static str,
+}
+
+/// The door's counters.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Family<RouteLabels, Histogram>,
+    events: Family<EventLabels, Counter>,
+    clicks_lost: Counter,
+    statements: Counter,
+    queue_depth: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("grapevine");
+        let requests = Family::default();
+        registry.register("http_requests", "Requests answered", requests.clone());
+        let durations: Family<RouteLabels, Histogram> =
+            Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.001, 2.0, 14)));
+        registry.register("http_request_duration_seconds", "Time to the head of the answer", durations.clone());
+        let events = Family::default();
+        registry.register("events", "Webhook events by what became of them at the door", events.clone());
+        let clicks_lost = Counter::default();
+        registry.register("clicks_lost", "Clicks redirected without being recorded", clicks_lost.clone());
+        let statements = Counter::default();
+        registry.register("database_statements", "Statements sent to PostgreSQL", statements.clone());
+        let queue_depth = Gauge::default();
+        registry.register("ingest_queue_depth", "Events that wait for their commit", queue_depth.clone());
+        Self { registry, requests, durations, events, clicks_lost, statements, queue_depth }
+    }
+}
+
+impl Metrics {
+    pub(super) fn count_request(&self, route: &'static str, status: StatusCode, elapsed: Duration) {
+        let class = match status.as_u16() {
+            100..=199 => "1xx",
+            200..=299 => "2xx",
+            300..=399 => "3xx",
+            400..=499 => "4xx",
+            _ => "5xx",
+        };
+        self.requests.get_or_create(&RequestLabels { route, status: class }).inc();
+        self.durations.get_or_create(&RouteLabels { route }).observe(elapsed.as_secs_f64());
+    }
+
+    pub(super) fn count_event(&self, outcome: &'static str, count: u64) {
+        self.events.get_or_create(&EventLabels { outcome }).inc_by(count);
+    }
+
+    pub(super) fn count_lost_click(&self) {
+        self.clicks_lost.inc();
+    }
+
+    fn text(&self, house: &House) -> Option<String> {
+        let statements = house.app.db.statement_count();
+        self.statements.inc_by(statements.saturating_sub(self.statements.get()));
+        self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        encode(&mut text, &self.registry).ok().map(|()| text)
+    }
+}
+
+/// For a scraper on this machine, or one with an admin's key.
+pub(super) async fn metrics(State(house): State<House>, request: Request) -> Response {
+    // A proxy on this machine makes the whole world a loopback peer; it says so in one of these.
+    let is_forwarded = ["forwarded", "x-forwarded-for"].iter().any(|name| request.headers().contains_key(*name));
+    let is_loopback = request.extensions().get::<Peer>().is_some_and(|peer| peer.0.ip().is_loopback());
+    let is_local = is_loopback && !is_forwarded && house.options.trusted_proxy_count == 0;
+    if !is_local {
+        let scope = match bearer(request.headers()) {
+            Some(key) => authenticate(&house.app, &key).await,
+            None => Ok(None),
+        };
+        match scope {
+            Ok(Some(scope)) if scope.role.allows(Permission::Administer) => {}
+            Ok(_) => {
+                return answer::error(StatusCode::UNAUTHORIZED, "UNAUTHENTICATED", "Send an API key of role admin.");
+            }
+            Err(error) => return answer::fault(&error),
+        }
+    }
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match house.metrics.text(&house) {
+        Some(text) => ([(CONTENT_TYPE, content_type)], text).into_response(),
+        None => answer::internal(),
+    }
+}

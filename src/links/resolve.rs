@@ -1,0 +1,92 @@
+//! From a token to its link: the check first, then Redis, then PostgreSQL, which is the truth.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::token::check_token;
+use super::{Link, store};
+use crate::access::{Keyring, Role, Scope};
+use crate::base::{Env, Error, Result};
+use crate::db::Db;
+use crate::kv::Kv;
+
+/// How long Redis may answer for a link: the most that a revocation takes when Redis did not hear of it.
+const CACHE_SECONDS: i64 = 300;
+
+/// What a token leads to.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    Found(Box<ResolvedLink>),
+    /// Nobody's token, or a forged one.
+    Unknown,
+    Expired,
+    Revoked,
+}
+
+/// A live link and the brand that it belongs to.
+#[derive(Clone, Debug)]
+pub struct ResolvedLink {
+    /// Good for sending events of the brand, nothing else.
+    pub scope: Scope,
+    pub link: Link,
+}
+
+/// What Redis keeps.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Cached {
+    pub brand_id: Uuid,
+    pub shard: i16,
+    pub currency: String,
+    pub link: Link,
+}
+
+pub(super) fn cache_name(token: &str) -> String {
+    format!("link:{token}")
+}
+
+/// Resolves a token of any brand. Redis may be away or empty: that costs a statement, nothing else.
+pub async fn resolve(db: &Db, kv: &Kv, keyring: &Keyring, env: &Env, token: &str) -> Result<Resolution> {
+    if !check_token(keyring, token) {
+        return Ok(Resolution::Unknown);
+    }
+    let kept = kv.get_global(&cache_name(token)).await.ok().flatten();
+    if let Some(cached) = kept.and_then(|text| serde_json::from_str::<Cached>(&text).ok()) {
+        return judge(env, cached);
+    }
+    let Some(found) = store::by_token_of_any_brand(&mut *db.conn().await?, token).await? else {
+        return Ok(Resolution::Unknown);
+    };
+    keep(kv, env, &found).await;
+    judge(env, found)
+}
+
+async fn keep(kv: &Kv, env: &Env, found: &Cached) {
+    let left = found.link.expires_at.map_or(CACHE_SECONDS, |end| (end - env.now()).num_seconds());
+    let Ok(seconds) = u64::try_from(left.min(CACHE_SECONDS)) else { return };
+    if found.link.revoked_at.is_some() || seconds == 0 {
+        return;
+    }
+    let Ok(text) = serde_json::to_string(found) else { return };
+    if let Err(error) = kv.set_global(&cache_name(&found.link.token), &text, seconds).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a link could not be cached");
+    }
+}
+
+fn judge(env: &Env, found: Cached) -> Result<Resolution> {
+    if found.link.revoked_at.is_some() {
+        return Ok(Resolution::Revoked);
+    }
+    if found.link.expires_at.is_some_and(|end| end <= env.now()) {
+        return Ok(Resolution::Expired);
+    }
+    let currency = found.currency.parse().map_err(|error| Error::fault("reading a brand's currency", error))?;
+    let scope = Scope {
+        brand_id: found.brand_id,
+        shard: found.shard,
+        currency,
+        key_id: None,
+        role: Role::Ingest,
+        creator_id: None,
+    };
+    Ok(Resolution::Found(Box::new(ResolvedLink { scope, link: found.link })))
+}

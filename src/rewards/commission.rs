@@ -1,0 +1,192 @@
+//! Shares of conversions. What is owed for a conversion follows from its credits, its refunds and its policy; what stands is compared
+//! with that, and only the difference moves: a late touch or a refund takes back from one and gives to another.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::rules::{net_of_refund, share};
+use super::settle::{Reversal, take_back};
+use super::{Beneficiary, Claim, RewardReason, Standing, grant, store};
+use crate::access::Scope;
+use crate::attribution::{Attributed, Credit};
+use crate::base::{Money, Result};
+use crate::campaigns::{Policies, PolicyBook, RewardKind};
+use crate::db::Conn;
+use crate::journeys::Decision;
+use crate::referrals::{Upline, uplines};
+
+/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
+pub async fn settle_commissions(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    book: &PolicyBook,
+    attributed: &[Attributed],
+    decisions: &HashMap<Uuid, Decision>,
+) -> Result<Vec<Uuid>> {
+    if attributed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = attributed.iter().map(|one| one.conversion.id).collect();
+    let mut standing: HashMap<Uuid, Vec<Standing>> = HashMap::new();
+    for reward in store::rewards_of_conversions(conn, scope, &ids).await? {
+        standing.entry(reward.conversion_id.unwrap_or_default()).or_default().push(reward);
+    }
+    let lines = lines(conn, scope, book, attributed).await?;
+    let mut claims = Vec::new();
+    let mut reversals = Vec::new();
+    for one in attributed {
+        let stands = standing.remove(&one.conversion.id).unwrap_or_default();
+        let wanted = wanted(book, one, &lines);
+        let (more, less) = difference(book, one, &wanted, &stands, decisions);
+        claims.extend(more);
+        reversals.extend(less);
+    }
+    let mut changed = take_back(conn, scope, now, &reversals).await?;
+    changed.extend(grant(conn, scope, now, claims).await?);
+    Ok(changed)
+}
+
+type Wanted = BTreeMap<(Beneficiary, i16), i64>;
+
+fn policies_of<'a>(book: &'a PolicyBook, one: &Attributed) -> Option<&'a Policies> {
+    book.version(one.conversion.campaign_id?, one.conversion.policy_version?)
+}
+
+/// The ancestors of the members who own credited touches, as far as the policies pay.
+async fn lines(
+    conn: &mut Conn,
+    scope: &Scope,
+    book: &PolicyBook,
+    attributed: &[Attributed],
+) -> Result<HashMap<Uuid, Vec<Upline>>> {
+    let tiers = attributed.iter().filter_map(|one| policies_of(book, one)).flat_map(|policies| &policies.reward.tiers);
+    let degrees = tiers.filter(|tier| tier.share_ppm.is_some()).map(|tier| i32::from(tier.degree)).max().unwrap_or(0);
+    let mut ids: Vec<Uuid> =
+        attributed.iter().flat_map(|one| &one.credits).filter_map(|credit| credit.touch.referrer_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut lines: HashMap<Uuid, Vec<Upline>> = HashMap::new();
+    for row in uplines(conn, scope, &ids, degrees - 1).await? {
+        lines.entry(row.member_id).or_default().push(row);
+    }
+    Ok(lines)
+}
+
+/// Who should have what for a conversion, by beneficiary and degree. The buyer earns nothing by his own purchase.
+fn wanted(book: &PolicyBook, one: &Attributed, lines: &HashMap<Uuid, Vec<Upline>>) -> Wanted {
+    let mut wanted = Wanted::new();
+    let Some(policies) = policies_of(book, one) else { return wanted };
+    let buyer = one.conversion.member_id.map(Beneficiary::Member);
+    let mut parts: BTreeMap<(Beneficiary, i16), i64> = BTreeMap::new();
+    for credit in &one.credits {
+        for (beneficiary, degree) in earners(credit, lines) {
+            *parts.entry((beneficiary, degree)).or_default() += credit.amount_minor;
+        }
+    }
+    for ((beneficiary, degree), part) in parts {
+        let share_ppm = policies.reward.tiers.iter().find(|tier| tier.degree == degree).and_then(|tier| tier.share_ppm);
+        let Some(share_ppm) = share_ppm.filter(|_| Some(beneficiary) != buyer) else { continue };
+        let net = net_of_refund(part, one.conversion.value.minor, one.conversion.refunded_minor);
+        let minor = share(net, share_ppm);
+        if minor > 0 {
+            wanted.insert((beneficiary, degree), minor);
+        }
+    }
+    wanted
+}
+
+/// The owner of a touch at degree 1, and above a member its up-line, with the creator of the tree at the end.
+fn earners(credit: &Credit, lines: &HashMap<Uuid, Vec<Upline>>) -> Vec<(Beneficiary, i16)> {
+    let Some(member_id) = credit.touch.referrer_id else {
+        return credit.touch.creator_id.map(|id| (Beneficiary::Creator(id), 1)).into_iter().collect();
+    };
+    let above = lines.get(&member_id).map_or(&[][..], Vec::as_slice);
+    let mut earners = vec![Beneficiary::Member(member_id)];
+    earners.extend(above.iter().map(|row| Beneficiary::Member(row.ancestor_id)));
+    let creator = above.last().filter(|last| last.is_root).and_then(|last| last.creator_id);
+    earners.extend(creator.map(Beneficiary::Creator));
+    earners.into_iter().zip(1_i16..).collect()
+}
+
+fn difference(
+    book: &PolicyBook,
+    one: &Attributed,
+    wanted: &Wanted,
+    stands: &[Standing],
+    decisions: &HashMap<Uuid, Decision>,
+) -> (Vec<Claim>, Vec<Reversal>) {
+    let mut by_earner: BTreeMap<(Beneficiary, i16), Vec<&Standing>> = BTreeMap::new();
+    for reward in stands {
+        by_earner.entry((reward.beneficiary, reward.degree)).or_default().push(reward);
+    }
+    let mut reversals = Vec::new();
+    for (earner, rewards) in &by_earner {
+        let target = wanted.get(earner).copied().unwrap_or(0);
+        let reason = if wanted.contains_key(earner) || one.credits.is_empty() || one.conversion.refunded_minor > 0 {
+            RewardReason::Refunded
+        } else {
+            RewardReason::Reattributed
+        };
+        let mut surplus = rewards.iter().map(|reward| reward.left_minor()).sum::<i64>() - target;
+        // The latest reward gives back first.
+        for reward in rewards.iter().rev() {
+            let amount = surplus.min(reward.left_minor());
+            if amount > 0 {
+                reversals.push(Reversal { reward: (*reward).clone(), amount_minor: amount, reason });
+                surplus -= amount;
+            }
+        }
+    }
+    let claims = wanted.iter().filter_map(|(earner, target)| {
+        let rewards = by_earner.get(earner).map_or(&[][..], Vec::as_slice);
+        // A denial is an answer: it is not asked again for the same amount.
+        let answered: i64 =
+            rewards
+                .iter()
+                .map(|reward| {
+                    if reward.state == super::RewardState::Rejected { reward.value.minor } else { reward.left_minor() }
+                })
+                .sum();
+        let missing = target - answered;
+        (missing > 0).then(|| claim(book, one, *earner, missing, rewards.len(), decisions)).flatten()
+    });
+    (claims.collect(), reversals)
+}
+
+fn claim(
+    book: &PolicyBook,
+    one: &Attributed,
+    (beneficiary, degree): (Beneficiary, i16),
+    minor: i64,
+    ordinal: usize,
+    decisions: &HashMap<Uuid, Decision>,
+) -> Option<Claim> {
+    let conversion = &one.conversion;
+    let campaign_id = conversion.campaign_id?;
+    let facts = book.campaign(campaign_id)?;
+    let policies = policies_of(book, one)?;
+    let decision = conversion.member_id.and_then(|id| decisions.get(&id)).copied().unwrap_or(Decision::Allow);
+    Some(Claim {
+        key: format!("conversion:{}:{}:{degree}:{ordinal}", conversion.id, beneficiary.id()),
+        campaign_id,
+        policy_version: policies.version,
+        kind: RewardKind::Commission,
+        beneficiary,
+        referee_id: conversion.member_id,
+        conversion_id: Some(conversion.id),
+        cause_event_id: Some(conversion.id),
+        degree,
+        value: Money::new(minor, conversion.value.currency),
+        triggered_at: conversion.occurred_at,
+        recorded_at: conversion.recorded_at,
+        escrow_days: policies.reward.escrow_days,
+        per_day_max: None,
+        decision,
+        is_running: facts.is_running(conversion.occurred_at),
+        is_limited: facts.is_limited,
+        reason: None,
+    })
+}

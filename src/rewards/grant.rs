@@ -1,0 +1,199 @@
+//! Claims become rewards: each is granted, held or denied, in the order given, against the fraud decision, the campaign, the caps and
+//! the budget. Everything is decided in memory over locked rows and written in a few statements.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::store::{self, CapKey, RewardRow};
+use super::{Beneficiary, Claim, RewardReason, RewardState, is_money};
+use crate::access::Scope;
+use crate::base::{Result, derived_id};
+use crate::db::Conn;
+use crate::journeys::Decision;
+use crate::ledger::{AccountKey, Books, Bucket, Transfer, TransferKind};
+
+/// Grants what may be granted and keeps every claim as a row. Claims whose key is known are left alone. Returns the new rewards.
+pub async fn grant(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, claims: Vec<Claim>) -> Result<Vec<Uuid>> {
+    let claims = fresh(conn, scope, claims).await?;
+    if claims.is_empty() {
+        return Ok(Vec::new());
+    }
+    let inactive = store::inactive_creators(conn, scope, &creators(&claims)).await?;
+    let mut caps = Caps::lock(conn, scope, &claims).await?;
+    let mut books = Books::open(conn, scope, now, &accounts(&claims)).await?;
+    let mut rows = Vec::with_capacity(claims.len());
+    for claim in &claims {
+        let id = reward_id(scope, &claim.key);
+        let outcome = decide(claim, &inactive, &mut caps, &mut books, id);
+        rows.push(row(claim, id, outcome));
+    }
+    store::insert_rewards(conn, scope, &rows).await?;
+    caps.write(conn, scope).await?;
+    books.close(conn, scope).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+pub(super) fn reward_id(scope: &Scope, key: &str) -> Uuid {
+    derived_id(&[b"reward", scope.brand_id.as_bytes(), key.as_bytes()])
+}
+
+pub(super) fn grant_id(reward_id: Uuid) -> Uuid {
+    derived_id(&[b"grant", reward_id.as_bytes()])
+}
+
+pub(super) fn release_id(reward_id: Uuid) -> Uuid {
+    derived_id(&[b"release", reward_id.as_bytes()])
+}
+
+async fn fresh(conn: &mut Conn, scope: &Scope, claims: Vec<Claim>) -> Result<Vec<Claim>> {
+    if claims.is_empty() {
+        return Ok(claims);
+    }
+    let keys: Vec<String> = claims.iter().map(|claim| claim.key.clone()).collect();
+    let mut known = store::known_keys(conn, scope, &keys).await?;
+    Ok(claims.into_iter().filter(|claim| known.insert(claim.key.clone())).collect())
+}
+
+fn creators(claims: &[Claim]) -> Vec<Uuid> {
+    claims.iter().filter_map(|claim| claim.beneficiary.creator_id()).collect()
+}
+
+fn accounts(claims: &[Claim]) -> Vec<AccountKey> {
+    let money = claims.iter().filter(|claim| is_money(claim.kind));
+    let keys = money.flat_map(|claim| {
+        [
+            budget(claim),
+            claim.beneficiary.account(Bucket::Escrow, claim.value.currency),
+            claim.beneficiary.account(Bucket::Payable, claim.value.currency),
+        ]
+    });
+    keys.collect::<HashSet<_>>().into_iter().collect()
+}
+
+fn budget(claim: &Claim) -> AccountKey {
+    AccountKey::budget(claim.campaign_id, claim.value.currency, claim.is_limited)
+}
+
+fn decide(
+    claim: &Claim,
+    inactive: &HashSet<Uuid>,
+    caps: &mut Caps,
+    books: &mut Books,
+    id: Uuid,
+) -> (RewardState, Option<RewardReason>) {
+    let denied = |reason| (RewardState::Rejected, Some(reason));
+    if claim.decision == Decision::Block {
+        return denied(RewardReason::FraudBlocked);
+    }
+    if !claim.is_running {
+        return denied(RewardReason::CampaignNotRunning);
+    }
+    if claim.beneficiary.creator_id().is_some_and(|id| inactive.contains(&id)) {
+        return denied(RewardReason::CreatorNotActive);
+    }
+    if !caps.has_room(claim) {
+        return denied(RewardReason::DailyCap);
+    }
+    if is_money(claim.kind) && !post_grant(claim, books, id) {
+        return denied(RewardReason::BudgetExhausted);
+    }
+    caps.take(claim);
+    if claim.decision == Decision::Review {
+        return (RewardState::Held, Some(RewardReason::FraudReview));
+    }
+    if claim.escrow_days > 0 {
+        return (RewardState::Escrowed, None);
+    }
+    if is_money(claim.kind) {
+        let transfer = Transfer {
+            id: release_id(id),
+            debit: claim.beneficiary.account(Bucket::Escrow, claim.value.currency),
+            credit: claim.beneficiary.account(Bucket::Payable, claim.value.currency),
+            amount_minor: claim.value.minor,
+            kind: TransferKind::Release,
+            reward_id: Some(id),
+            campaign_id: Some(claim.campaign_id),
+        };
+        // The grant just filled the escrow, so this cannot be refused; were it, the reward would stay in escrow.
+        if books.post(transfer).is_err() {
+            return (RewardState::Escrowed, None);
+        }
+    }
+    (RewardState::Available, None)
+}
+
+fn post_grant(claim: &Claim, books: &mut Books, id: Uuid) -> bool {
+    let transfer = Transfer {
+        id: grant_id(id),
+        debit: budget(claim),
+        credit: claim.beneficiary.account(Bucket::Escrow, claim.value.currency),
+        amount_minor: claim.value.minor,
+        kind: TransferKind::Grant,
+        reward_id: Some(id),
+        campaign_id: Some(claim.campaign_id),
+    };
+    books.post(transfer).is_ok()
+}
+
+fn row(claim: &Claim, id: Uuid, (state, reason): (RewardState, Option<RewardReason>)) -> RewardRow {
+    let releases = matches!(state, RewardState::Escrowed | RewardState::Held);
+    RewardRow {
+        id,
+        idempotency_key: claim.key.clone(),
+        campaign_id: claim.campaign_id,
+        policy_version: claim.policy_version,
+        kind: claim.kind,
+        beneficiary: claim.beneficiary,
+        referee_id: claim.referee_id,
+        conversion_id: claim.conversion_id,
+        cause_event_id: claim.cause_event_id,
+        degree: claim.degree,
+        value: claim.value,
+        state,
+        reason: reason.map(|reason| reason.as_str().to_owned()).or_else(|| claim.reason.clone()),
+        triggered_at: claim.triggered_at,
+        releases_at: releases.then(|| claim.recorded_at + TimeDelta::days(i64::from(claim.escrow_days))),
+    }
+}
+
+/// Grants per beneficiary and UTC day, locked for the transaction.
+struct Caps {
+    counts: HashMap<CapKey, i32>,
+    taken: BTreeMap<CapKey, i32>,
+}
+
+fn cap_key(claim: &Claim) -> Option<(CapKey, i32)> {
+    let max = claim.per_day_max?;
+    let Beneficiary::Member(id) = claim.beneficiary else { return None };
+    let day: NaiveDate = claim.recorded_at.date_naive();
+    Some((CapKey { campaign_id: claim.campaign_id, beneficiary_id: id, day }, max))
+}
+
+impl Caps {
+    async fn lock(conn: &mut Conn, scope: &Scope, claims: &[Claim]) -> Result<Self> {
+        let mut keys: Vec<CapKey> = claims.iter().filter_map(|claim| Some(cap_key(claim)?.0)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let counts = store::lock_caps(conn, scope, &keys).await?;
+        Ok(Self { counts, taken: BTreeMap::new() })
+    }
+
+    fn has_room(&self, claim: &Claim) -> bool {
+        cap_key(claim).is_none_or(|(key, max)| {
+            let count = self.counts.get(&key).copied().unwrap_or(0) + self.taken.get(&key).copied().unwrap_or(0);
+            count < max
+        })
+    }
+
+    fn take(&mut self, claim: &Claim) {
+        if let Some((key, _)) = cap_key(claim) {
+            *self.taken.entry(key).or_default() += 1;
+        }
+    }
+
+    async fn write(self, conn: &mut Conn, scope: &Scope) -> Result<()> {
+        store::count_caps(conn, scope, &self.taken.into_iter().collect::<Vec<_>>()).await
+    }
+}

@@ -1,0 +1,352 @@
+//! Rewards and caps in PostgreSQL.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::settle::Change;
+use super::{Beneficiary, RewardState, Standing};
+use crate::access::Scope;
+use crate::base::{Error, Money, Result};
+use crate::campaigns::RewardKind;
+use crate::db::{Conn, sql};
+
+/// A reward as it is inserted.
+#[derive(Clone, Debug)]
+pub(super) struct RewardRow {
+    pub id: Uuid,
+    pub idempotency_key: String,
+    pub campaign_id: Uuid,
+    pub policy_version: i32,
+    pub kind: RewardKind,
+    pub beneficiary: Beneficiary,
+    pub referee_id: Option<Uuid>,
+    pub conversion_id: Option<Uuid>,
+    pub cause_event_id: Option<Uuid>,
+    pub degree: i16,
+    pub value: Money,
+    pub state: RewardState,
+    pub reason: Option<String>,
+    pub triggered_at: DateTime<Utc>,
+    pub releases_at: Option<DateTime<Utc>>,
+}
+
+#[derive(QueryableByName)]
+struct TextRow {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
+pub(super) async fn known_keys(conn: &mut Conn, scope: &Scope, keys: &[String]) -> Result<HashSet<String>> {
+    let rows: Vec<TextRow> =
+        sql("select idempotency_key as text from rewards where brand_id = $1 and idempotency_key = any ($2)")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<Text>, _>(keys)
+            .load(conn)
+            .await?;
+    Ok(rows.into_iter().map(|row| row.text).collect())
+}
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+pub(super) async fn inactive_creators(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<IdRow> = sql("select id from creators where brand_id = $1 and id = any ($2) and status <> 'ACTIVE'")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(ids)
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+pub(super) async fn has_beneficiary(conn: &mut Conn, scope: &Scope, beneficiary: Beneficiary) -> Result<bool> {
+    let rows: Vec<IdRow> = sql("select id from creators where brand_id = $1 and id = $2 union all select id from members where brand_id = $1 and id = $3")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Nullable<SqlUuid>, _>(beneficiary.creator_id())
+        .bind::<Nullable<SqlUuid>, _>(beneficiary.member_id())
+        .load(conn)
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+pub(super) async fn has_open_alert(conn: &mut Conn, scope: &Scope, member_id: Option<Uuid>) -> Result<bool> {
+    let Some(member_id) = member_id else { return Ok(false) };
+    let rows: Vec<IdRow> = sql("select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $2 and state = 'OPEN'")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<SqlUuid, _>(member_id)
+        .load(conn)
+        .await?;
+    Ok(!rows.is_empty())
+}
+
+pub(super) async fn insert_rewards(conn: &mut Conn, scope: &Scope, rows: &[RewardRow]) -> Result<()> {
+    sql("insert into rewards (brand_id, id, idempotency_key, campaign_id, policy_version, kind, beneficiary_creator_id, beneficiary_member_id,
+                             referee_id, conversion_id, cause_event_id, degree, amount_minor, currency, state, reason, triggered_at, releases_at)
+         select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int4[], $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[],
+                                  $11::uuid[], $12::int2[], $13::int8[], $14::text[], $15::text[], $16::text[], $17::timestamptz[],
+                                  $18::timestamptz[])")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.idempotency_key.as_str()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.campaign_id).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(rows.iter().map(|row| row.policy_version).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.beneficiary.creator_id()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.beneficiary.member_id()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.referee_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.conversion_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.cause_event_id).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(rows.iter().map(|row| row.degree).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.value.minor).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.value.currency.to_string()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.state.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.reason.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.triggered_at).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Timestamptz>>, _>(rows.iter().map(|row| row.releases_at).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a cap counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct CapKey {
+    pub campaign_id: Uuid,
+    pub beneficiary_id: Uuid,
+    pub day: NaiveDate,
+}
+
+#[derive(QueryableByName)]
+struct CapRow {
+    #[diesel(sql_type = SqlUuid)]
+    campaign_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    beneficiary_id: Uuid,
+    #[diesel(sql_type = Date)]
+    day: NaiveDate,
+    #[diesel(sql_type = Integer)]
+    granted_count: i32,
+}
+
+/// Makes the rows that are missing and locks all. The upsert takes the lock, so that two callers count one after the other.
+pub(super) async fn lock_caps(conn: &mut Conn, scope: &Scope, keys: &[CapKey]) -> Result<HashMap<CapKey, i32>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<CapRow> = sql("insert into reward_caps (brand_id, campaign_id, beneficiary_id, day, granted_count)
+         select $1, campaign_id, beneficiary_id, day, 0 from unnest($2::uuid[], $3::uuid[], $4::date[]) as k (campaign_id, beneficiary_id, day)
+         on conflict (brand_id, campaign_id, beneficiary_id, day) do update set granted_count = reward_caps.granted_count
+         returning campaign_id, beneficiary_id, day, granted_count")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.campaign_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.beneficiary_id).collect::<Vec<_>>())
+    .bind::<Array<Date>, _>(keys.iter().map(|key| key.day).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    let entry = |row: CapRow| {
+        let key = CapKey { campaign_id: row.campaign_id, beneficiary_id: row.beneficiary_id, day: row.day };
+        (key, row.granted_count)
+    };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+pub(super) async fn count_caps(conn: &mut Conn, scope: &Scope, taken: &[(CapKey, i32)]) -> Result<()> {
+    if taken.is_empty() {
+        return Ok(());
+    }
+    sql("update reward_caps c set granted_count = c.granted_count + n.count
+         from unnest($2::uuid[], $3::uuid[], $4::date[], $5::int4[]) as n (campaign_id, beneficiary_id, day, count)
+         where c.brand_id = $1 and c.campaign_id = n.campaign_id and c.beneficiary_id = n.beneficiary_id and c.day = n.day")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(taken.iter().map(|(key, _)| key.campaign_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(taken.iter().map(|(key, _)| key.beneficiary_id).collect::<Vec<_>>())
+    .bind::<Array<Date>, _>(taken.iter().map(|(key, _)| key.day).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(taken.iter().map(|(_, count)| *count).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+#[derive(QueryableByName)]
+struct StandingRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Text)]
+    idempotency_key: String,
+    #[diesel(sql_type = SqlUuid)]
+    campaign_id: Uuid,
+    #[diesel(sql_type = Text)]
+    kind: String,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    beneficiary_creator_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    beneficiary_member_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    referee_id: Option<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    conversion_id: Option<Uuid>,
+    #[diesel(sql_type = SmallInt)]
+    degree: i16,
+    #[diesel(sql_type = BigInt)]
+    amount_minor: i64,
+    #[diesel(sql_type = BigInt)]
+    reversed_minor: i64,
+    #[diesel(sql_type = Text)]
+    currency: String,
+    #[diesel(sql_type = Text)]
+    state: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    reason: Option<String>,
+    #[diesel(sql_type = Bool)]
+    is_limited: bool,
+    #[diesel(sql_type = Text)]
+    due: String,
+}
+
+macro_rules! standing {
+    ($due:literal, $rest:literal) => {
+        concat!(
+            "select r.id, r.idempotency_key, r.campaign_id, r.kind, r.beneficiary_creator_id, r.beneficiary_member_id, r.referee_id,
+                    r.conversion_id, r.degree, r.amount_minor, r.reversed_minor, r.currency, r.state, r.reason,
+                    c.budget_minor is not null as is_limited, ",
+            $due,
+            " as due from rewards r join campaigns c on c.brand_id = r.brand_id and c.id = r.campaign_id ",
+            $rest
+        )
+    };
+}
+
+fn to_standing(row: StandingRow) -> Result<(Standing, Option<String>, String)> {
+    let beneficiary = match (row.beneficiary_creator_id, row.beneficiary_member_id) {
+        (Some(id), None) => Beneficiary::Creator(id),
+        (_, Some(id)) => Beneficiary::Member(id),
+        (None, None) => return Err(Error::fault("reading a reward", "it has no beneficiary")),
+    };
+    let currency = row.currency.parse().map_err(|error| Error::fault("reading a reward's currency", error))?;
+    let standing = Standing {
+        id: row.id,
+        key: row.idempotency_key,
+        campaign_id: row.campaign_id,
+        kind: RewardKind::from_column(&row.kind)?,
+        beneficiary,
+        referee_id: row.referee_id,
+        conversion_id: row.conversion_id,
+        degree: row.degree,
+        value: Money::new(row.amount_minor, currency),
+        reversed_minor: row.reversed_minor,
+        state: RewardState::from_column(&row.state)?,
+        is_limited: row.is_limited,
+    };
+    Ok((standing, row.reason, row.due))
+}
+
+/// The rewards of these conversions, oldest first, locked.
+pub(super) async fn rewards_of_conversions(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<Standing>> {
+    let rows: Vec<StandingRow> = sql(standing!(
+        "''",
+        "where r.brand_id = $1 and r.conversion_id = any ($2) order by r.idempotency_key for no key update of r"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok(to_standing(row)?.0)).collect()
+}
+
+/// Rewards by id with their reasons, locked.
+pub(super) async fn lock_rewards(
+    conn: &mut Conn,
+    scope: &Scope,
+    ids: &[Uuid],
+) -> Result<Vec<(Standing, Option<String>)>> {
+    let rows: Vec<StandingRow> =
+        sql(standing!("''", "where r.brand_id = $1 and r.id = any ($2) order by r.id for no key update of r"))
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .load(conn)
+            .await?;
+    rows.into_iter().map(|row| to_standing(row).map(|(reward, reason, _)| (reward, reason))).collect()
+}
+
+/// What is to be done with a reward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    Release,
+    Hold,
+    Resume,
+    Void,
+}
+
+/// Rewards in escrow whose time has come, and held ones whose alerts are all reviewed. Rows that another worker holds are skipped.
+pub(super) async fn lock_due(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(Standing, Due)>> {
+    let escrowed: Vec<StandingRow> = sql(standing!(
+        "case when exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
+                                 and f.subject_id = r.referee_id and f.state = 'OPEN') then 'hold' else 'release' end",
+        "where r.brand_id = $1 and r.state = 'ESCROWED' and r.releases_at <= $2
+         order by r.releases_at, r.id limit $3 for no key update of r skip locked"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Timestamptz, _>(now)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    let held: Vec<StandingRow> = sql(standing!(
+        "case when exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
+                                 and f.subject_id = r.referee_id and f.state = 'CONFIRMED') then 'void' else 'resume' end",
+        "where r.brand_id = $1 and r.state = 'HELD'
+               and not exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
+                                      and f.subject_id = r.referee_id and f.state = 'OPEN')
+         order by r.id limit $2 for no key update of r skip locked"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    escrowed
+        .into_iter()
+        .chain(held)
+        .map(|row| {
+            let (reward, _, due) = to_standing(row)?;
+            let due = match due.as_str() {
+                "release" => Due::Release,
+                "hold" => Due::Hold,
+                "void" => Due::Void,
+                _ => Due::Resume,
+            };
+            Ok((reward, due))
+        })
+        .collect()
+}
+
+pub(super) async fn change(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, changes: &[Change]) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    sql("update rewards r set state = n.state, reversed_minor = n.reversed, reason = coalesce(n.reason, case when n.state in ('ESCROWED', 'AVAILABLE') and r.state = 'HELD' then null else r.reason end), settled_at = $2
+         from unnest($3::uuid[], $4::text[], $5::int8[], $6::text[]) as n (id, state, reversed, reason)
+         where r.brand_id = $1 and r.id = n.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Array<SqlUuid>, _>(changes.iter().map(|change| change.id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(changes.iter().map(|change| change.state.as_str()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(changes.iter().map(|change| change.reversed_minor).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(changes.iter().map(|change| change.reason.as_deref()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}

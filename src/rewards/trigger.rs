@@ -1,0 +1,114 @@
+//! Activations that pay: the n-th meaningful act of a referee, as the campaign's policy says, claims for the up-line by degree and for
+//! the referee's own side.
+
+use std::collections::{BTreeMap, HashMap};
+
+use uuid::Uuid;
+
+use super::{Beneficiary, Claim};
+use crate::access::Scope;
+use crate::base::{Money, Result};
+use crate::campaigns::{CampaignFacts, Policies, PolicyBook};
+use crate::db::Conn;
+use crate::identity::Logged;
+use crate::journeys::Decision;
+use crate::referrals::{Enrolment, Upline, uplines};
+
+/// The moment at which a referee's activation pays, and its policy.
+struct Trigger<'a> {
+    member_id: Uuid,
+    logged: &'a Logged,
+    facts: &'a CampaignFacts,
+    policies: &'a Policies,
+}
+
+/// The claims of a batch: for members that reached the threshold in it, or signed up in it after having reached it.
+pub async fn activation_claims(
+    conn: &mut Conn,
+    scope: &Scope,
+    book: &PolicyBook,
+    batch: &[Logged],
+    enrolment: &Enrolment,
+    decisions: &HashMap<Uuid, Decision>,
+) -> Result<Vec<Claim>> {
+    let triggers = triggers(book, batch, enrolment);
+    let degrees = triggers.values().flat_map(|one| &one.policies.reward.tiers).map(|tier| i32::from(tier.degree)).max();
+    let ids: Vec<Uuid> = triggers.keys().copied().collect();
+    let mut above: HashMap<Uuid, Vec<Upline>> = HashMap::new();
+    for row in uplines(conn, scope, &ids, degrees.unwrap_or(0)).await? {
+        above.entry(row.member_id).or_default().push(row);
+    }
+    let none = Vec::new();
+    let mut claims = Vec::new();
+    for trigger in triggers.values() {
+        let own_creator = enrolment.seat(trigger.member_id).and_then(|seat| seat.creator_id);
+        let line = beneficiaries(above.get(&trigger.member_id).unwrap_or(&none), own_creator);
+        let decision = decisions.get(&trigger.member_id).copied().unwrap_or(Decision::Allow);
+        claims.extend(claims_of(trigger, &line, decision));
+    }
+    Ok(claims)
+}
+
+fn triggers<'a>(book: &'a PolicyBook, batch: &'a [Logged], enrolment: &Enrolment) -> BTreeMap<Uuid, Trigger<'a>> {
+    let reached = enrolment.activated.iter().map(|one| (one.index, one.member_id, one.count));
+    let late = enrolment.joined.iter().map(|one| {
+        let count = enrolment.seat(one.member_id).map_or(0, |seat| seat.activation_count);
+        (one.index, one.member_id, count)
+    });
+    let mut triggers = BTreeMap::new();
+    for (index, member_id, count) in reached.chain(late) {
+        let Some(seat) = enrolment.seat(member_id).filter(|seat| seat.signed_up_at.is_some()) else { continue };
+        let Some(campaign_id) = seat.campaign_id else { continue };
+        let (Some(facts), Some(policies), Some(logged)) =
+            (book.campaign(campaign_id), book.current(campaign_id), batch.get(index))
+        else {
+            continue;
+        };
+        if count >= policies.reward.activation_threshold {
+            triggers.entry(member_id).or_insert(Trigger { member_id, logged, facts, policies });
+        }
+    }
+    triggers
+}
+
+/// Who earns at each degree, nearest first: the referrers, and beyond the root the creator whose tree it is.
+fn beneficiaries(above: &[Upline], own_creator: Option<Uuid>) -> Vec<Beneficiary> {
+    let mut line: Vec<Beneficiary> = above.iter().map(|row| Beneficiary::Member(row.ancestor_id)).collect();
+    let creator = match above.last() {
+        Some(last) if last.is_root => last.creator_id,
+        Some(_) => None,
+        None => own_creator,
+    };
+    line.extend(creator.map(Beneficiary::Creator));
+    line
+}
+
+fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: Decision) -> Vec<Claim> {
+    let reward = &trigger.policies.reward;
+    let claim = |beneficiary: Beneficiary, degree: i16, minor: i64| Claim {
+        key: format!("activation:{}:{}:{degree}", trigger.member_id, beneficiary.id()),
+        campaign_id: trigger.facts.id,
+        policy_version: trigger.policies.version,
+        kind: reward.kind,
+        beneficiary,
+        referee_id: Some(trigger.member_id),
+        conversion_id: None,
+        cause_event_id: Some(trigger.logged.id),
+        degree,
+        value: Money::new(minor, trigger.facts.currency),
+        triggered_at: trigger.logged.event.occurred_at,
+        recorded_at: trigger.logged.recorded_at,
+        escrow_days: reward.escrow_days,
+        per_day_max: reward.per_member_per_day_max,
+        decision,
+        is_running: trigger.facts.is_running(trigger.logged.event.occurred_at),
+        is_limited: trigger.facts.is_limited,
+        reason: None,
+    };
+    let tiers = reward.tiers.iter().filter_map(|tier| {
+        let index = usize::try_from(tier.degree).ok()?.checked_sub(1)?;
+        Some(claim(*line.get(index)?, tier.degree, tier.amount_minor.filter(|minor| *minor > 0)?))
+    });
+    let own = reward.referee_minor.filter(|minor| *minor > 0 && !line.is_empty());
+    tiers.chain(own.map(|minor| claim(Beneficiary::Member(trigger.member_id), 0, minor))).collect()
+}

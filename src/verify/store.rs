@@ -1,0 +1,170 @@
+//! The invariants as SQL: each statement takes the brand and counts the rows that break the rule.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Uuid as SqlUuid};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+
+use crate::access::Scope;
+use crate::base::Result;
+use crate::db::{Conn, sql};
+
+/// The name of each invariant, and the statement that counts its breaches.
+pub(super) const INVARIANTS: &[(&str, &str)] = &[
+    (
+        "every event that was read has its effect, once",
+        "select count(*) as value from events e
+         join brands b on b.id = e.brand_id
+         join positions p on p.consumer = 'pipeline' and p.shard = b.shard
+         where e.brand_id = $1 and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) <= (p.recorded_xid, p.seq)
+           and case
+               when e.event_type = 'conversion' then not exists (select from conversions c where c.brand_id = e.brand_id and c.id = e.id)
+               when e.event_type = 'refund' then not exists (select from refunds r where r.brand_id = e.brand_id and r.id = e.id)
+               when e.event_type = 'identify' then false
+               else not exists (select from touchpoints t where t.brand_id = e.brand_id and t.id = e.id) end",
+    ),
+    (
+        "every touchpoint, conversion and refund has its event",
+        "select count(*) as value from (
+             select id from touchpoints where brand_id = $1
+             union all select id from conversions where brand_id = $1
+             union all select id from refunds where brand_id = $1) facts
+         where not exists (select from events e where e.brand_id = $1 and e.id = facts.id and e.state = 'ACCEPTED')",
+    ),
+    (
+        "every key names an event of the log",
+        "select count(*) as value from event_keys k
+         where k.brand_id = $1 and not exists (select from events e where e.brand_id = k.brand_id and e.id = k.event_id)",
+    ),
+    (
+        "every merge ends at a canonical person",
+        "select count(*) as value from people p join people c on c.brand_id = p.brand_id and c.id = p.canonical_id
+         where p.brand_id = $1 and c.canonical_id <> c.id",
+    ),
+    (
+        "weights sum to one and values to the conversion's",
+        "select count(*) as value from (
+             select r.conversion_id from attribution_records r
+             join conversions c on c.brand_id = r.brand_id and c.id = r.conversion_id
+             where r.brand_id = $1
+             group by r.conversion_id, r.model, r.generation, c.amount_minor, c.currency
+             having sum(r.weight_units) <> 1000000000000 or sum(r.amount_minor) <> c.amount_minor
+                    or bool_or(r.currency <> c.currency)) broken",
+    ),
+    (
+        "one generation of records is current, the conversion's own",
+        "select count(*) as value from attribution_records r
+         join conversions c on c.brand_id = r.brand_id and c.id = r.conversion_id
+         where r.brand_id = $1 and (r.superseded_at is null) <> (r.generation = c.generation)",
+    ),
+    (
+        "refunds add up on their conversions",
+        "select count(*) as value from conversions c
+         left join (select conversion_id, sum(amount_minor) as minor from refunds
+                    where brand_id = $1 and conversion_id is not null group by conversion_id) r on r.conversion_id = c.id
+         where c.brand_id = $1 and c.refunded_minor <> coalesce(r.minor, 0)",
+    ),
+    (
+        "account totals equal their entries",
+        "select count(*) as value from ledger_accounts a
+         left join (select account_id, sum(greatest(-amount_minor, 0)) as debit, sum(greatest(amount_minor, 0)) as credit
+                    from ledger_entries where brand_id = $1 group by account_id) e on e.account_id = a.id
+         where a.brand_id = $1 and (a.debit_minor <> coalesce(e.debit, 0) or a.credit_minor <> coalesce(e.credit, 0))",
+    ),
+    (
+        "the trial balance is zero in every currency",
+        "select count(*) as value from (
+             select currency from ledger_accounts where brand_id = $1 group by currency
+             having sum(credit_minor) <> sum(debit_minor)) broken",
+    ),
+    (
+        "transfers stay within one currency",
+        "select count(*) as value from ledger_transfers t
+         join ledger_accounts d on d.brand_id = t.brand_id and d.id = t.debit_account_id
+         join ledger_accounts c on c.brand_id = t.brand_id and c.id = t.credit_account_id
+         where t.brand_id = $1 and (t.currency <> d.currency or t.currency <> c.currency)",
+    ),
+    (
+        "no guarded account is overdrawn",
+        "select count(*) as value from ledger_accounts where brand_id = $1 and is_guarded and credit_minor < debit_minor",
+    ),
+    (
+        "escrow holds what is in escrow or held",
+        "select count(*) as value from (
+             select owner_id, currency, sum(minor) as minor from (
+                 select owner_id, currency, credit_minor - debit_minor as minor from ledger_accounts where brand_id = $1 and bucket = 'escrow'
+                 union all
+                 select coalesce(beneficiary_creator_id, beneficiary_member_id), currency, -(amount_minor - reversed_minor) from rewards
+                 where brand_id = $1 and state in ('ESCROWED', 'HELD') and kind in ('CREDIT', 'COMMISSION')) lines
+             group by owner_id, currency having sum(minor) <> 0) broken",
+    ),
+    (
+        "payable holds what is available",
+        "select count(*) as value from (
+             select owner_id, currency, sum(minor) as minor from (
+                 select owner_id, currency, credit_minor - debit_minor as minor from ledger_accounts where brand_id = $1 and bucket = 'payable'
+                 union all
+                 select coalesce(beneficiary_creator_id, beneficiary_member_id), currency, -(amount_minor - reversed_minor) from rewards
+                 where brand_id = $1 and state = 'AVAILABLE' and kind in ('CREDIT', 'COMMISSION')) lines
+             group by owner_id, currency having sum(minor) <> 0) broken",
+    ),
+    (
+        "a member stands one below its referrer, on its path or at the head of a segment",
+        "select count(*) as value from members m
+         left join members r on r.brand_id = m.brand_id and r.id = m.referrer_id
+         left join member_segments s on s.brand_id = m.brand_id and s.root_member_id = m.id
+         where m.brand_id = $1 and case
+             when m.referrer_id is null then m.depth <> 0 or nlevel(m.path) <> 1 or s.root_member_id is not null
+             when s.root_member_id is not null then m.depth <> r.depth + 1 or nlevel(m.path) <> 1 or s.parent_path <> r.path
+             else m.depth <> r.depth + 1 or nlevel(m.path) <> nlevel(r.path) + 1 or subpath(m.path, 0, -1) <> r.path end",
+    ),
+    (
+        "every member hangs on a root: there is no cycle",
+        "with recursive reached as (
+             select id from members where brand_id = $1 and referrer_id is null
+             union all
+             select m.id from reached join members m on m.brand_id = $1 and m.referrer_id = reached.id)
+         select (select count(*) from members where brand_id = $1) - (select count(*) from reached) as value",
+    ),
+    (
+        "referee counts are right",
+        "select count(*) as value from members m
+         left join (select referrer_id, count(*) as count from members where brand_id = $1 group by referrer_id) n on n.referrer_id = m.id
+         where m.brand_id = $1 and m.referee_count <> coalesce(n.count, 0)",
+    ),
+    (
+        "member numbers stay below their counter",
+        "select count(*) as value from members m join brand_counters c on c.brand_id = m.brand_id and c.name = 'members'
+         where m.brand_id = $1 and m.number > c.value",
+    ),
+    (
+        "the outbox has no gap",
+        "select c.value - (select count(*) from outbox o where o.brand_id = c.brand_id and o.seq between 1 and c.value) as value
+         from brand_counters c where c.brand_id = $1 and c.name = 'outbox'",
+    ),
+    (
+        "every alert is in the outbox under its own number",
+        "select count(*) as value from fraud_alerts a
+         where a.brand_id = $1 and not exists (
+             select from outbox o where o.brand_id = a.brand_id and o.seq = a.seq and o.subject_id = a.id and o.topic = 'fraud_alert.raised')",
+    ),
+];
+
+#[derive(QueryableByName)]
+struct CountRow {
+    #[diesel(sql_type = BigInt)]
+    value: i64,
+}
+
+/// One snapshot for all counts, and time enough for big tables.
+pub(super) async fn begin(conn: &mut Conn) -> Result<()> {
+    Ok(conn.batch_execute("begin isolation level repeatable read read only; set local statement_timeout = 0").await?)
+}
+
+pub(super) async fn end(conn: &mut Conn) -> Result<()> {
+    Ok(conn.batch_execute("rollback").await?)
+}
+
+pub(super) async fn count(conn: &mut Conn, scope: &Scope, statement: &'static str) -> Result<i64> {
+    let row: CountRow = sql(statement).bind::<SqlUuid, _>(scope.brand_id).get_result(conn).await?;
+    Ok(row.value)
+}

@@ -1,0 +1,92 @@
+//! The life of an event, on one page. Everything here happens for a whole batch of one brand, in a few statements per step, inside the
+//! transaction that also moves the position: it all happens once, or not at all.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+use super::sales;
+use crate::access::{Keyring, Scope};
+use crate::base::{Env, Result};
+use crate::campaigns::PolicyBook;
+use crate::db::Conn;
+use crate::identity::{Logged, Person, Stitched};
+use crate::journeys::Touch;
+use crate::outbox::Topic;
+use crate::{events, fraud, identity, journeys, outbox, referrals, rewards};
+
+/// Makes everything that follows from a batch of one brand's events, in the order of the log.
+pub(super) async fn process(
+    conn: &mut Conn,
+    env: &Env,
+    keyring: &Keyring,
+    scope: &Scope,
+    batch: &[Logged],
+) -> Result<()> {
+    let now = env.now();
+    let book = &mut PolicyBook::load(conn, scope).await?;
+
+    // Who is it? Identifiers become people; two that are the same are merged.
+    let stitched = identity::stitch(conn, scope, keyring, batch).await?;
+    let people = &stitched.people;
+
+    // What did they touch, and was that honest?
+    let mut touches = touches(batch, people);
+    let mut assessments = fraud::assess_touches(conn, scope, book, &mut touches).await?;
+    journeys::record_touches(conn, scope, &touches).await?;
+
+    // Who joined, and who invited them? Was that honest?
+    let enrolment = referrals::enrol(conn, scope, batch, people).await?;
+    assessments.extend(fraud::assess_signups(conn, scope, book, batch, people, &enrolment).await?);
+    fraud::record(conn, scope, &assessments).await?;
+
+    // What was bought and refunded, and who gets the credit? A late touch re-opens what it may have led to.
+    let sales = sales::record(conn, scope, book, batch, people, &enrolment).await?;
+    let reopened = sales::reopened(conn, scope, book, &touches, &stitched).await?;
+    let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
+
+    // What is owed for it?
+    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
+    let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
+    let mut owed = rewards::grant(conn, scope, now, claims).await?;
+    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
+
+    // Tell the world, last: the brand's outbox is locked from here to the commit.
+    events::quarantine(conn, scope, &sales.refused).await?;
+    fraud::raise(conn, scope, now, &assessments).await?;
+    let mut changed: Vec<(Topic, Uuid)> = owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
+    changed.extend(sold.changed.into_iter().map(|id| (Topic::AttributionChanged, id)));
+    outbox::append(conn, scope, now, &changed).await?;
+    Ok(())
+}
+
+fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
+    let pairs = batch.iter().zip(people);
+    pairs
+        .filter_map(|(logged, person)| {
+            Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
+        })
+        .collect()
+}
+
+/// The members whose honesty decides about rewards of this batch.
+fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
+    let members =
+        enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
+    let buyers = attributed.iter().filter_map(|one| one.conversion.member_id);
+    let mut ids: Vec<Uuid> = members.chain(buyers).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The canonical person behind each recorded one, as the batch knows it.
+pub(super) fn canonical_people(touches: &[Touch], stitched: &Stitched) -> Vec<Uuid> {
+    let canonical: HashMap<Uuid, Uuid> =
+        stitched.people.iter().map(|person| (person.recorded_id, person.canonical_id)).collect();
+    let mut ids: Vec<Uuid> = touches.iter().filter_map(|touch| canonical.get(&touch.person_id).copied()).collect();
+    ids.extend(&stitched.merged);
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}

@@ -1,0 +1,180 @@
+//! The pipeline's middle: conversions and refunds of a batch, and the conversions that the batch re-opens.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::pipeline::canonical_people;
+use crate::access::Scope;
+use crate::attribution::{Attributed, Target, attribute_targets, judging_campaign, touches_of};
+use crate::base::{Error, Money, Result};
+use crate::campaigns::PolicyBook;
+use crate::db::Conn;
+use crate::events::{Event, EventType};
+use crate::identity::{Logged, Person, Stitched};
+use crate::journeys::{
+    Conversion, Refund, Touch, conversions_by_id, conversions_of_people, record_conversions, record_refunds,
+};
+use crate::referrals::Enrolment;
+
+/// What a batch sold and gave back.
+pub(super) struct Sales {
+    /// Conversions that are new or were refunded.
+    pub conversion_ids: Vec<Uuid>,
+    /// Events that cannot have an effect, with the reason.
+    pub refused: Vec<(Uuid, &'static str, String)>,
+}
+
+/// The outcome of the batch's attribution.
+pub(super) struct Sold {
+    pub attributed: Vec<Attributed>,
+    /// Conversions whose records changed.
+    pub changed: Vec<Uuid>,
+}
+
+/// Keeps the conversions and refunds of a batch.
+pub(super) async fn record(
+    conn: &mut Conn,
+    scope: &Scope,
+    book: &PolicyBook,
+    batch: &[Logged],
+    people: &[Person],
+    enrolment: &Enrolment,
+) -> Result<Sales> {
+    let mut conversions = Vec::new();
+    let mut refunds = Vec::new();
+    for (index, (logged, person)) in batch.iter().zip(people).enumerate() {
+        match logged.event.event_type {
+            EventType::Conversion => {
+                let member_id = enrolment.of_event.get(index).copied().flatten();
+                conversions.push(conversion(scope, book, logged, person, member_id)?);
+            }
+            EventType::Refund => refunds.push(refund(scope, logged)?),
+            _ => {}
+        }
+    }
+    let new: HashSet<Uuid> = record_conversions(conn, scope, &conversions).await?.into_iter().collect();
+    let orders: Vec<String> =
+        conversions.iter().filter(|one| new.contains(&one.id)).filter_map(|one| one.order_id.clone()).collect();
+    let (refunded, excessive) = record_refunds(conn, scope, &refunds, &orders).await?;
+    let known = conversions.iter().filter(|one| !new.contains(&one.id));
+    let mut refused: Vec<(Uuid, &'static str, String)> = known
+        .map(|one| {
+            (
+                one.id,
+                "DUPLICATE_ORDER",
+                "A conversion with this order_id is there already: the first one counts.".to_owned(),
+            )
+        })
+        .collect();
+    let reason = "The refund is in another currency than its order, or takes more than is left of it.";
+    refused.extend(excessive.into_iter().map(|id| (id, "REFUND_EXCEEDS_ORDER", reason.to_owned())));
+    let mut conversion_ids: Vec<Uuid> = new.into_iter().chain(refunded).collect();
+    conversion_ids.sort_unstable();
+    conversion_ids.dedup();
+    Ok(Sales { conversion_ids, refused })
+}
+
+fn conversion(
+    scope: &Scope,
+    book: &PolicyBook,
+    logged: &Logged,
+    person: &Person,
+    member_id: Option<Uuid>,
+) -> Result<Conversion> {
+    let campaign_id = logged.event.campaign_id;
+    Ok(Conversion {
+        id: logged.id,
+        person_id: person.recorded_id,
+        member_id,
+        campaign_id,
+        policy_version: campaign_id.and_then(|id| book.campaign(id)).map(|facts| facts.policy_version),
+        generation: 0,
+        order_id: logged.event.order_id.clone(),
+        value: value(scope, &logged.event)?,
+        refunded_minor: 0,
+        occurred_at: logged.event.occurred_at,
+        recorded_at: logged.recorded_at,
+    })
+}
+
+fn refund(scope: &Scope, logged: &Logged) -> Result<Refund> {
+    Ok(Refund {
+        id: logged.id,
+        order_id: logged.event.order_id.clone().unwrap_or_default(),
+        conversion_id: None,
+        value: value(scope, &logged.event)?,
+        occurred_at: logged.event.occurred_at,
+    })
+}
+
+fn value(scope: &Scope, event: &Event) -> Result<Money> {
+    let currency = event.currency.as_deref().map(str::parse).transpose();
+    let currency = currency.map_err(|error| Error::fault("reading an event's currency", error))?;
+    Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
+}
+
+/// Conversions that a touch or a merge of this batch may have led to: they are judged again.
+pub(super) async fn reopened(
+    conn: &mut Conn,
+    scope: &Scope,
+    book: &PolicyBook,
+    touches: &[Touch],
+    stitched: &Stitched,
+) -> Result<Vec<Uuid>> {
+    let ids = canonical_people(touches, stitched);
+    let earliest = touches.iter().map(|touch| touch.occurred_at).min();
+    // A merge brings touches of any age: conversions as far back as a window reaches may come out differently.
+    let window = TimeDelta::hours(i64::from(book.lookback_hours_max()));
+    let latest = touches.iter().map(|touch| touch.recorded_at).max();
+    let from = if stitched.merged.is_empty() { earliest } else { earliest.or(latest).map(|time| time - window) };
+    let Some(from) = from.or_else(|| (!stitched.merged.is_empty()).then_some(DateTime::UNIX_EPOCH)) else {
+        return Ok(Vec::new());
+    };
+    let conversions = conversions_of_people(conn, scope, &ids, from).await?;
+    Ok(conversions.into_iter().map(|(_, conversion)| conversion.id).collect())
+}
+
+/// Attributes what the batch sold and what it re-opened.
+pub(super) async fn attribute(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    book: &mut PolicyBook,
+    sales: &Sales,
+    reopened: Vec<Uuid>,
+) -> Result<Sold> {
+    let mut ids: Vec<Uuid> = sales.conversion_ids.iter().copied().chain(reopened).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found = conversions_by_id(conn, scope, &ids).await?;
+    let versions: Vec<(Uuid, i32)> =
+        found.iter().filter_map(|(_, one)| one.campaign_id.zip(one.policy_version)).collect();
+    book.add_versions(conn, scope, &versions).await?;
+    let moments: Vec<(Uuid, DateTime<Utc>)> = found.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
+    let touches = touches_of(conn, scope, book, &moments).await?;
+    let targets =
+        found.into_iter().map(|(canonical_id, conversion)| judged(book, canonical_id, conversion, &touches)).collect();
+    let (attributed, changed) = attribute_targets(conn, scope, now, book, targets, &touches).await?;
+    let mut changed: Vec<Uuid> = changed.into_iter().collect();
+    changed.sort_unstable();
+    Ok(Sold { attributed, changed })
+}
+
+/// A conversion that names no campaign is judged by that of the touch that led to it.
+fn judged(
+    book: &PolicyBook,
+    canonical_id: Uuid,
+    mut conversion: Conversion,
+    touches: &HashMap<Uuid, Vec<Touch>>,
+) -> Target {
+    if conversion.campaign_id.is_none()
+        && let Some(own) = touches.get(&canonical_id)
+        && let Some(campaign_id) = judging_campaign(book, conversion.occurred_at, own)
+    {
+        conversion.campaign_id = Some(campaign_id);
+        conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);
+    }
+    Target { canonical_id, conversion }
+}

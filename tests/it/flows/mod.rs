@@ -1,0 +1,3 @@
+//! Whole stories, from the door to the books.
+
+mod pipeline;

@@ -1,0 +1,10 @@
+//! The HTTP door on a real port, spoken to by real clients and by hostile ones.
+
+mod front;
+mod graphql_over_http;
+mod health;
+mod hostile;
+mod peers;
+mod redirects;
+mod sockets;
+mod webhooks;
