@@ -8,7 +8,7 @@ use super::context::{parse_id, parse_id_opt, to_id};
 use super::creators::to_int;
 use super::downlines::{degree_count, to_degrees};
 use super::members::{Member, require_forest};
-use super::scalars::Money;
+use super::scalars::{Money, from_ppm};
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::base::limits::{HOPS_MAX, PAGE_SIZE_MAX, TREE_NODES_MAX};
@@ -63,8 +63,8 @@ impl ReferralTreeNode {
     async fn risk_score(&self, ctx: &Context<'_>) -> Result<f64> {
         let request = ctx.request()?;
         request.require(Permission::ReadFraud)?;
-        let score = request.loaders.risk_scores.load(self.member.0.id).await?.unwrap_or(0);
-        Ok(super::creators::ratio(score, 1_000_000))
+        let judgement = request.loaders.judgements.load(self.member.0.id).await?;
+        Ok(judgement.map_or(0.0, |judgement| from_ppm(judgement.score_ppm)))
     }
 }
 

@@ -12,15 +12,22 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
+use super::batches::{self, MemberPageKey, MetricsKey, RecordPageKey};
 use super::errors::Shared;
 use crate::access::Scope;
-use crate::base::{ListKey, Money, Result};
+use crate::attribution::reads::{self as attribution, AttributionRecord, Touchpoint};
+use crate::base::{ListKey, Money, Result, Slice};
 use crate::campaigns::{self, Campaign, Policies};
 use crate::creators::{self, Creator, Performance, PerformanceQuery, PlatformAccount};
 use crate::db::{Conn, Db};
+use crate::events::reads::{self as events, InboundEvent};
+use crate::fraud::reads::{self as fraud, FraudAlert, Judgement, Metrics};
+use crate::journeys::Conversion;
 use crate::ledger;
+use crate::ledger::Entry;
 use crate::links::{self, Link};
 use crate::members::{self, DegreeSums, DownlineQuery, Member};
+use crate::rewards::reads::{self as rewards, Reward};
 
 const BATCH_KEYS_MAX: usize = 500;
 
@@ -117,8 +124,6 @@ loaders! {
     campaigns: Uuid => Campaign = campaigns::by_ids;
     /// What was spent of each campaign's budget, by currency.
     spent: Uuid => Vec<Money> = spent;
-    /// What is payable to each creator or member, by currency.
-    payable: Uuid => Vec<Money> = payable;
     /// Policies by campaign and version.
     policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
     members: Uuid => Member = members::by_ids;
@@ -128,9 +133,30 @@ loaders! {
     downlines: (Uuid, DownlineQuery) => Vec<DegreeSums> = members::downlines;
     /// The value of each member's own sales in the brand's currency, in minor units.
     member_values: Uuid => i64 = member_values;
-    /// The score of each member's latest assessment, in millionths.
-    risk_scores: Uuid => i64 = members::risk_scores_of;
     links: Uuid => Link = links::by_ids;
+    attribution_records: Uuid => AttributionRecord = attribution::records_by_ids;
+    /// The first records of a creator or a campaign.
+    attribution_record_pages: RecordPageKey => Slice<AttributionRecord> = batches::record_pages;
+    touchpoints: Uuid => Touchpoint = attribution::touchpoints_by_ids;
+    conversions: Uuid => Conversion = attribution::conversions_by_ids;
+    /// The standing records of a conversion.
+    conversion_records: Uuid => Vec<AttributionRecord> = attribution::current_of_conversions;
+    /// The first conversions of a member.
+    conversion_pages: MemberPageKey => Slice<Conversion> = batches::conversion_pages;
+    rewards: Uuid => Reward = rewards::rewards_by_ids;
+    /// The first rewards of a member.
+    reward_pages: MemberPageKey => Slice<Reward> = batches::reward_pages;
+    /// The ledger entries of a reward.
+    ledger_entries: Uuid => Vec<Entry> = batches::ledger_entries;
+    /// What is payable to a creator or a member.
+    balances: Uuid => Vec<Money> = batches::balances;
+    fraud_alerts: Uuid => FraudAlert = fraud::alerts_by_ids;
+    /// The last judgement on a member.
+    judgements: Uuid => Judgement = fraud::judgements_of_members;
+    fraud_metrics: MetricsKey => Metrics = batches::fraud_metrics;
+    events: Uuid => InboundEvent = events::events_by_ids;
+    /// The name of a webhook source.
+    source_names: Uuid => String = events::source_names;
     links_of_creators: ListKey => Vec<Link> = links::of_creators;
     link_counts: Uuid => i64 = links::counts_of_creators;
 }
@@ -141,10 +167,6 @@ async fn member_values(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<H
 
 async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
     Ok(by_owner(ledger::campaigns_spent(conn, scope, ids).await?))
-}
-
-async fn payable(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
-    Ok(by_owner(ledger::payable(conn, scope, ids).await?))
 }
 
 fn by_owner(balances: Vec<ledger::Balance>) -> HashMap<Uuid, Vec<Money>> {

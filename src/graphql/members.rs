@@ -8,10 +8,12 @@ use uuid::Uuid;
 use super::connection::{Connection, forward, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
 use super::downlines::{Downline, degree_count, downline, to_degrees};
+use super::fraud::{FraudAssessment, risk_of};
+use super::journeys::{Conversion, conversions_of};
 use super::node::require_growth;
+use super::rewards::{Reward, balances_of, rewards_of_member};
 use super::scalars::Money;
 use super::{Campaign, Creator, RequestContext, RequestExt};
-use crate::access::Permission;
 use crate::base::limits::HOPS_MAX;
 use crate::base::{Code, Cursor, Error, Kind, ListKey, Page};
 use crate::members;
@@ -218,13 +220,38 @@ impl Member {
         downline(ctx, self.0.id, degrees_max, since).await
     }
 
+    /// What the member bought, the newest first.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn conversions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<Connection<Conversion>> {
+        conversions_of(ctx, self.0.id, first, after).await
+    }
+
+    /// What the member earned, the newest first.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn rewards(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<Connection<Reward>> {
+        rewards_of_member(ctx, self.0.id, first, after).await
+    }
+
+    /// The latest fraud assessment of the member; null where no signal ever spoke.
+    async fn risk(&self, ctx: &Context<'_>) -> Result<Option<FraudAssessment>> {
+        risk_of(ctx, self.0.id).await
+    }
+
     /// What can be paid to the member now, one amount per currency; empty where nothing ever could.
     async fn balances(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
         let request = ctx.request()?;
-        request.require(Permission::ReadMoney)?;
         require_forest(request)?;
-        let balances = request.loaders.payable.load(self.0.id).await?;
-        Ok(balances.unwrap_or_default().into_iter().map(Into::into).collect())
+        balances_of(ctx, self.0.id).await
     }
 }
 

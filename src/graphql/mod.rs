@@ -9,24 +9,33 @@ pub mod loaders;
 pub mod run;
 pub mod scalars;
 
+mod attribution;
+mod batches;
 mod brands;
 mod campaign_changes;
 mod campaigns;
 mod claims;
+mod cohorts;
 mod creator_changes;
 mod creators;
 mod downlines;
 mod enums;
 mod forest;
 mod keys;
+mod events;
+mod fraud;
+mod ingest;
+mod journeys;
 mod link_changes;
 mod links;
 mod members;
 mod node;
 mod policies;
+mod rewards;
 mod scan;
+mod subscriptions;
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+use async_graphql::{MergedObject, SDLExportOptions};
 
 use chrono::{DateTime, Utc};
 
@@ -41,13 +50,12 @@ pub use enums::{AttributionModel, Platform, RewardKind};
 pub use links::{Link, LinkOwner};
 pub use members::Member;
 pub use node::Node;
+pub use subscriptions::Subscription;
 
 const MOMENT: &str = "A moment as RFC 3339 writes it, for example `2026-03-01T12:00:00Z`. Answers are in UTC.";
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
-/// What changes are pushed.
-pub type Subscription = EmptySubscription;
 
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
@@ -59,6 +67,11 @@ pub struct Query(
     members::MemberQuery,
     forest::ForestQuery,
     links::LinkQuery,
+    attribution::AttributionQuery,
+    cohorts::CohortQuery,
+    rewards::RewardQuery,
+    fraud::FraudQuery,
+    events::EventQuery,
 );
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
@@ -69,6 +82,8 @@ pub struct Mutation(
     link_changes::LinkMutation,
     claims::ClaimMutation,
     keys::KeyMutation,
+    fraud::FraudMutation,
+    ingest::IngestMutation,
 );
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
@@ -84,7 +99,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         .limit_depth(GRAPHQL_DEPTH_MAX)
         .limit_recursive_depth(GRAPHQL_BRACKETS_MAX)
         .limit_complexity(GRAPHQL_COST_MAX)

@@ -14,8 +14,8 @@ use crate::text_enum;
 pub use placement::{Placement, place};
 pub use store::{
     ALL_HOPS, DegreeSums, DownlineQuery, MemberFilter, NewMember, RankingQuery, Standing, ancestors_of,
-    by_external_ids, by_ids, count, descendants, downlines, insert_members, next_numbers, page, referees_of,
-    risk_scores_of, top_referrers, values_of,
+    by_external_ids, by_ids, count, count_referees, descendants, downlines, insert_members, next_numbers,
+    open_segments, page, referees_of, top_referrers, values_of,
 };
 pub use tree::{Tree, Way, tree, way};
 

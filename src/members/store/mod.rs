@@ -28,9 +28,9 @@ use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
 pub use downline::{DegreeSums, DownlineQuery, descendants, downlines};
-pub use insert::{NewMember, insert_members, next_numbers};
+pub use insert::{NewMember, count_referees, insert_members, next_numbers, open_segments};
 pub use lists::{MemberFilter, count, page, referees_of};
-pub use standing::{RankingQuery, Standing, risk_scores_of, top_referrers, values_of};
+pub use standing::{RankingQuery, Standing, top_referrers, values_of};
 pub use upline::{ALL_HOPS, ancestors_of};
 
 /// A member as a statement returns it: select [`MEMBER_COLUMNS`] of an alias `m`.

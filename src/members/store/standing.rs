@@ -34,21 +34,6 @@ pub async fn values_of(conn: &mut Conn, scope: &Scope, ids: &[Uuid], currency: C
     Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
 }
 
-/// The score of each member's latest assessment, in millionths; never assessed: absent.
-pub async fn risk_scores_of(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
-    let rows: Vec<NumberRow> = sql("select k.id, a.score_ppm::int8 as number
-         from unnest($2::uuid[]) as k (id)
-         cross join lateral (
-             select score_ppm from fraud_assessments
-             where brand_id = $1 and subject_kind = 'member' and subject_id = k.id
-             order by assessed_at desc, id desc limit 1) a")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(ids)
-    .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
-}
-
 /// How referrers are ranked.
 #[derive(Clone, Debug)]
 pub struct RankingQuery {
