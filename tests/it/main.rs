@@ -3,6 +3,7 @@
 
 mod support;
 
+mod api;
 mod database;
 mod flows;
 mod http;
