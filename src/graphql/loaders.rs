@@ -12,14 +12,21 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
+use super::batches::{self, MemberPageKey, MetricsKey, RecordPageKey};
 use super::errors::Shared;
 use crate::access::Scope;
-use crate::base::Result;
+use crate::attribution::reads::{self as attribution, AttributionRecord, Touchpoint};
+use crate::base::{Money, Result, Slice};
 use crate::campaigns::{self, Campaign, Policies};
 use crate::creators::{self, Creator};
 use crate::db::{Conn, Db};
+use crate::events::reads::{self as events, InboundEvent};
+use crate::fraud::reads::{self as fraud, FraudAlert, Judgement, Metrics};
+use crate::journeys::Conversion;
+use crate::ledger::Entry;
 use crate::links::{self, Link};
 use crate::members::{self, Member};
+use crate::rewards::reads::{self as rewards, Reward};
 
 const BATCH_KEYS_MAX: usize = 500;
 
@@ -107,4 +114,27 @@ loaders! {
     policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
     members: Uuid => Member = members::by_ids;
     links: Uuid => Link = links::by_ids;
+    attribution_records: Uuid => AttributionRecord = attribution::records_by_ids;
+    /// The first records of a creator or a campaign.
+    attribution_record_pages: RecordPageKey => Slice<AttributionRecord> = batches::record_pages;
+    touchpoints: Uuid => Touchpoint = attribution::touchpoints_by_ids;
+    conversions: Uuid => Conversion = attribution::conversions_by_ids;
+    /// The standing records of a conversion.
+    conversion_records: Uuid => Vec<AttributionRecord> = attribution::current_of_conversions;
+    /// The first conversions of a member.
+    conversion_pages: MemberPageKey => Slice<Conversion> = batches::conversion_pages;
+    rewards: Uuid => Reward = rewards::rewards_by_ids;
+    /// The first rewards of a member.
+    reward_pages: MemberPageKey => Slice<Reward> = batches::reward_pages;
+    /// The ledger entries of a reward.
+    ledger_entries: Uuid => Vec<Entry> = batches::ledger_entries;
+    /// What is payable to a creator or a member.
+    balances: Uuid => Vec<Money> = batches::balances;
+    fraud_alerts: Uuid => FraudAlert = fraud::alerts_by_ids;
+    /// The last judgement on a member.
+    judgements: Uuid => Judgement = fraud::judgements_of_members;
+    fraud_metrics: MetricsKey => Metrics = batches::fraud_metrics;
+    events: Uuid => InboundEvent = events::events_by_ids;
+    /// The name of a webhook source.
+    source_names: Uuid => String = events::source_names;
 }
