@@ -3,6 +3,7 @@
 mod support;
 
 mod database;
+mod demo;
 mod flows;
 mod http;
 mod import;
