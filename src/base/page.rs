@@ -8,7 +8,7 @@ use super::error::{Error, Result};
 use super::limits::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX};
 
 /// A place in a sorted list: the sort key (microseconds, a sequence number, ...) and the identifier that breaks ties.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
     pub key: i64,
     pub id: Uuid,
@@ -45,9 +45,9 @@ impl Cursor {
     pub fn decode(text: &str, field: &str) -> Result<Self> {
         let wrong =
             || Error::invalid(&[field], "This is not a cursor of this list: pass one that a previous page gave.");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_: base64::DecodeError| wrong())?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_error: base64::DecodeError| wrong())?;
         let (key, id) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        let id = Uuid::from_slice(id).map_err(|_: uuid::Error| wrong())?;
+        let id = Uuid::from_slice(id).map_err(|_error: uuid::Error| wrong())?;
         Ok(Self::new(i64::from_be_bytes(*key), id))
     }
 }
@@ -156,4 +156,12 @@ pub struct Slice<T> {
     pub items: Vec<T>,
     pub has_next: bool,
     pub has_previous: bool,
+}
+
+impl<T> Slice<T> {
+    /// A page of a list that has nothing.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), has_next: false, has_previous: false }
+    }
 }

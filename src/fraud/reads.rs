@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{StoredSignal, SubjectKind};
 use crate::access::Scope;
 use crate::base::{Currency, Cursor, Error, Money, Page, Result, Slice};
-use crate::db::schema::fraud_alerts as alerts;
+use crate::db::schema::{brand_counters, fraud_alerts as alerts};
 use crate::db::{Conn, sql};
 use crate::journeys::Decision;
 use crate::text_enum;
@@ -201,14 +201,16 @@ pub async fn alerts_after(
     load(conn, filtered(scope, filter).filter(alerts::seq.gt(seq)).order(alerts::seq.asc()), limit).await
 }
 
-/// The highest place that is taken; 0 before the first alert.
-pub async fn last_alert_seq(conn: &mut Conn, scope: &Scope) -> Result<i64> {
-    let last: Option<i64> = alerts::table
-        .filter(alerts::brand_id.eq(scope.brand_id))
-        .select(diesel::dsl::max(alerts::seq))
+/// The end of the brand's outbox: every alert up to this place can be read already, and later ones stand above it.
+pub async fn feed_end(conn: &mut Conn, scope: &Scope) -> Result<i64> {
+    let end: Option<i64> = brand_counters::table
+        .filter(brand_counters::brand_id.eq(scope.brand_id))
+        .filter(brand_counters::name.eq("outbox"))
+        .select(brand_counters::value)
         .get_result(conn)
-        .await?;
-    Ok(last.unwrap_or(0))
+        .await
+        .optional()?;
+    Ok(end.unwrap_or(0))
 }
 
 /// Alerts by identifier.

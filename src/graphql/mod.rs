@@ -9,16 +9,30 @@ pub mod loaders;
 pub mod run;
 pub mod scalars;
 
+mod attribution;
+mod batches;
 mod brands;
+mod campaign_changes;
 mod campaigns;
+mod claims;
+mod cohorts;
+mod creator_changes;
 mod creators;
 mod enums;
+mod events;
+mod fraud;
+mod ingest;
+mod journeys;
+mod link_changes;
 mod links;
 mod members;
 mod node;
+mod policies;
+mod rewards;
 mod scan;
+mod subscriptions;
 
-use async_graphql::{EmptySubscription, MergedObject, SDLExportOptions};
+use async_graphql::{MergedObject, SDLExportOptions};
 
 use crate::app::App;
 use crate::base::limits::{GRAPHQL_BRACKETS_MAX, GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX};
@@ -31,11 +45,10 @@ pub use enums::{AttributionModel, Platform, RewardKind};
 pub use links::{Link, LinkOwner};
 pub use members::Member;
 pub use node::Node;
+pub use subscriptions::Subscription;
 
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
-/// What changes are pushed.
-pub type Subscription = EmptySubscription;
 
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
@@ -46,11 +59,23 @@ pub struct Query(
     campaigns::CampaignQuery,
     members::MemberQuery,
     links::LinkQuery,
+    attribution::AttributionQuery,
+    cohorts::CohortQuery,
+    rewards::RewardQuery,
+    fraud::FraudQuery,
+    events::EventQuery,
 );
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
 #[derive(MergedObject, Default)]
-pub struct Mutation(creators::CreatorMutation);
+pub struct Mutation(
+    creator_changes::CreatorMutation,
+    campaign_changes::CampaignMutation,
+    link_changes::LinkMutation,
+    claims::ClaimMutation,
+    fraud::FraudMutation,
+    ingest::IngestMutation,
+);
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
 #[must_use]
@@ -65,7 +90,7 @@ pub fn sdl() -> String {
 }
 
 fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query::default(), Mutation::default(), Subscription::default())
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         .limit_depth(GRAPHQL_DEPTH_MAX)
         .limit_recursive_depth(GRAPHQL_BRACKETS_MAX)
         .limit_complexity(GRAPHQL_COST_MAX)

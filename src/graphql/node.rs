@@ -3,6 +3,11 @@
 use async_graphql::{Context, ID, Interface, Object, Result};
 use futures_util::future::try_join_all;
 
+use super::attribution::AttributionRecord;
+use super::events::Event;
+use super::fraud::FraudAlert;
+use super::journeys::{Conversion, Touchpoint};
+use super::rewards::Reward;
 use super::{Campaign, Creator, Link, Member, RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::base::limits::NODES_PER_REQUEST_MAX;
@@ -16,6 +21,12 @@ pub enum Node {
     Campaign(Campaign),
     Member(Member),
     Link(Link),
+    Touchpoint(Touchpoint),
+    Conversion(Conversion),
+    AttributionRecord(AttributionRecord),
+    Reward(Reward),
+    FraudAlert(FraudAlert),
+    Event(Event),
 }
 
 #[derive(Default)]
@@ -59,6 +70,12 @@ async fn load(request: &RequestContext, id: &ID) -> Result<Option<Node>> {
         Some(Kind::Campaign) => Ok(Campaign::find(request, uuid).await?.map(Node::Campaign)),
         Some(Kind::Member) => Ok(Member::find(request, uuid).await?.map(Node::Member)),
         Some(Kind::Link) => Ok(Link::find(request, uuid).await?.map(Node::Link)),
+        Some(Kind::Touchpoint) => Ok(Touchpoint::find(request, uuid).await?.map(Node::Touchpoint)),
+        Some(Kind::Conversion) => Ok(Conversion::find(request, uuid).await?.map(Node::Conversion)),
+        Some(Kind::Attribution) => Ok(AttributionRecord::find(request, uuid).await?.map(Node::AttributionRecord)),
+        Some(Kind::Reward) => Ok(Reward::find(request, uuid).await?.map(Node::Reward)),
+        Some(Kind::Alert) => Ok(FraudAlert::find(request, uuid).await?.map(Node::FraudAlert)),
+        Some(Kind::Event) => Ok(Event::find(request, uuid).await?.map(Node::Event)),
         _ => Ok(None),
     }
 }

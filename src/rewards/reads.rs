@@ -8,32 +8,12 @@ use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::{Beneficiary, RewardState};
 use crate::access::Scope;
 use crate::base::{Cursor, Error, Money, Page, Result, Slice};
 use crate::campaigns::RewardKind;
 use crate::db::schema::rewards;
 use crate::db::{Conn, sql};
-use crate::text_enum;
-
-text_enum! {
-    /// How far a reward has come.
-    RewardState {
-        Pending = "PENDING",
-        Escrowed = "ESCROWED",
-        Held = "HELD",
-        Available = "AVAILABLE",
-        Paid = "PAID",
-        Reversed = "REVERSED",
-        Rejected = "REJECTED",
-    }
-}
-
-/// Who earns a reward.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Beneficiary {
-    Creator(Uuid),
-    Member(Uuid),
-}
 
 /// What is owed for one cause to one beneficiary.
 #[derive(Clone, Debug, PartialEq)]
