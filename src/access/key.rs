@@ -86,7 +86,10 @@ fn hash(secret: &str) -> [u8; 32] {
 
 /// Remembers for a few seconds which key has which scope, so that a busy key does not cost a statement per request.
 #[derive(Default)]
-pub struct KeyCache(Mutex<HashMap<[u8; 32], (Scope, DateTime<Utc>)>>);
+pub struct KeyCache(Mutex<HashMap<[u8; 32], Remembered>>);
+
+/// A scope, and until when it is believed.
+type Remembered = (Scope, DateTime<Utc>);
 
 impl KeyCache {
     /// The remembered scope, if it is fresh.

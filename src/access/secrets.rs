@@ -53,7 +53,7 @@ impl Keyring {
         let sealed = self
             .cipher(brand_id, purpose)
             .encrypt(&Nonce::from(nonce), plain)
-            .map_err(|_: aes_gcm::aead::Error| SealError::Seal)?;
+            .map_err(|_error: aes_gcm::aead::Error| SealError::Seal)?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
@@ -62,7 +62,7 @@ impl Keyring {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or(SealError::Open)?;
         self.cipher(brand_id, purpose)
             .decrypt(&Nonce::from(*nonce), body)
-            .map_err(|_: aes_gcm::aead::Error| SealError::Open)
+            .map_err(|_error: aes_gcm::aead::Error| SealError::Open)
     }
 
     fn cipher(&self, brand_id: Uuid, purpose: &str) -> Aes256Gcm {

@@ -14,6 +14,7 @@ pub trait Chance: Send + Sync {
 pub struct SystemChance;
 
 impl Chance for SystemChance {
+    #[expect(clippy::disallowed_methods, reason = "the one place that may draw random numbers")]
     #[expect(clippy::expect_used, reason = "a machine that cannot give random bytes cannot make a safe token: stop")]
     fn fill(&self, bytes: &mut [u8]) {
         getrandom::fill(bytes).expect("the operating system gives random bytes");

@@ -69,7 +69,7 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, MoneyError> {
         let bytes: [u8; 3] =
-            text.as_bytes().try_into().map_err(|_: std::array::TryFromSliceError| MoneyError::Currency)?;
+            text.as_bytes().try_into().map_err(|_error: std::array::TryFromSliceError| MoneyError::Currency)?;
         if bytes.iter().all(u8::is_ascii_uppercase) { Ok(Self(bytes)) } else { Err(MoneyError::Currency) }
     }
 }
@@ -121,12 +121,12 @@ impl Money {
             return Err(MoneyError::Precision);
         }
         let minor = format!("{whole}{fraction:0<places$}");
-        let minor = minor.parse::<i64>().map_err(|_: std::num::ParseIntError| MoneyError::Overflow)?;
+        let minor = minor.parse::<i64>().map_err(|_error: std::num::ParseIntError| MoneyError::Overflow)?;
         Ok(Self { minor, currency })
     }
 
     /// The sum, refused across currencies and beyond 64 bits.
-    pub fn add(self, other: Self) -> Result<Self, MoneyError> {
+    pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
         if self.currency != other.currency {
             return Err(MoneyError::CurrencyMismatch);
         }

@@ -45,9 +45,9 @@ impl Cursor {
     pub fn decode(text: &str, field: &str) -> Result<Self> {
         let wrong =
             || Error::invalid(&[field], "This is not a cursor of this list: pass one that a previous page gave.");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_: base64::DecodeError| wrong())?;
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_error: base64::DecodeError| wrong())?;
         let (key, id) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-        let id = Uuid::from_slice(id).map_err(|_: uuid::Error| wrong())?;
+        let id = Uuid::from_slice(id).map_err(|_error: uuid::Error| wrong())?;
         Ok(Self::new(i64::from_be_bytes(*key), id))
     }
 }

@@ -153,7 +153,9 @@ fn check_header(names: &[String], required: &[&str], known: &[&str]) -> Result<(
 mod tests {
     use super::*;
 
-    fn check(text: &[u8], expected: Result<Vec<Result<Vec<Option<&str>>, ()>>, &str>) {
+    type Fields<'a> = Result<Vec<Option<&'a str>>, ()>;
+
+    fn check(text: &[u8], expected: Result<Vec<Fields<'_>>, &str>) {
         let sheet = Sheet::read(text, &["a", "b"], &["c"]);
         match (&sheet, expected) {
             (Ok(sheet), Ok(expected)) => {

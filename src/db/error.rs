@@ -5,7 +5,6 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use crate::base::Error;
 
 /// Turns a database error into a fault, marked transient where the same work may succeed if it is tried again.
-#[must_use]
 pub fn fault(doing: &'static str) -> impl FnOnce(DieselError) -> Error {
     move |error| if is_transient(&error) { Error::transient(doing, error) } else { Error::fault(doing, error) }
 }

@@ -13,15 +13,13 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::value::to_raw_value;
-use url::Url;
 use uuid::Uuid;
 
 use super::answer;
 use super::house::House;
-use super::redirect_url::with_chain;
 use super::serve::Peer;
 use crate::base::limits::EVENT_TEXT_BYTES_MAX;
-use crate::base::{Error, Kind, Result, random_bytes};
+use crate::base::{Error, Result, random_bytes};
 use crate::events::{AgentClass, EventType};
 use crate::ingest::{Origin, ReceiptStatus};
 use crate::links::{self, Resolution, ResolvedLink};
@@ -78,14 +76,10 @@ async fn send_on(house: &House, parts: &Parts, token: &str, link: &ResolvedLink)
         Some(kind) => record(house, link, token, kind, visitor).await,
         None => None,
     };
-    let click_id = click_id.filter(|_| kind == Some(EventType::Click)).map(|id| Kind::Event.id(id));
-    let Some(url) = destination(link, token, click_id.as_deref()) else {
-        tracing::error!(link.id = %link.link.id, "a link's destination is not a web address");
-        return page(StatusCode::NOT_FOUND, "This link does not exist.");
-    };
+    let url = link.link.url(click_id.filter(|_| kind == Some(EventType::Click)));
     let mut response = page(StatusCode::FOUND, "You are being taken to another page.");
     let headers = response.headers_mut();
-    if let Ok(location) = HeaderValue::from_str(url.as_str()) {
+    if let Ok(location) = HeaderValue::from_str(&url) {
         headers.insert(LOCATION, location);
     }
     if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
@@ -149,26 +143,6 @@ fn submission(house: &House, token: &str, kind: EventType, visitor: Visitor) -> 
         ..EventFields::default()
     };
     Ok(Submission::Fields { fields: Box::new(fields), raw: raw.to_string().into_bytes() })
-}
-
-fn destination(resolved: &ResolvedLink, token: &str, click_id: Option<&str>) -> Option<Url> {
-    let link = &resolved.link;
-    let creator_id = link.creator_id().map(|id| Kind::Creator.id(id));
-    let optional = [
-        ("utm_content", link.utm.content.as_deref()),
-        ("utm_term", link.utm.term.as_deref()),
-        ("creator_id", creator_id.as_deref()),
-        ("sub_id", link.sub_id.as_deref()),
-        ("gv_click", click_id),
-    ];
-    let mut chain = vec![
-        ("utm_source", link.utm.source.as_str()),
-        ("utm_medium", link.utm.medium.as_str()),
-        ("utm_campaign", link.utm.campaign.as_str()),
-    ];
-    chain.extend(optional.into_iter().filter_map(|(name, value)| value.map(|value| (name, value))));
-    chain.push(("gv_token", token));
-    with_chain(&link.destination_url, &chain)
 }
 
 fn visitor(house: &House, parts: &Parts) -> Visitor {

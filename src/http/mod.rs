@@ -11,7 +11,6 @@ mod house;
 mod links;
 mod metrics;
 mod negotiate;
-mod redirect_url;
 mod router;
 mod serve;
 mod socket;

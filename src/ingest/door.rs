@@ -57,8 +57,8 @@ impl Door {
         let closed = |error: &'static str| Error::transient("handing events to the group commit", error);
         self.queue
             .send(waiting)
-            .map_err(|_: mpsc::error::SendError<Waiting>| closed("the group commit has stopped"))?;
-        receipts.await.map_err(|_: oneshot::error::RecvError| closed("the group commit gave no answer"))?
+            .map_err(|_error: mpsc::error::SendError<Waiting>| closed("the group commit has stopped"))?;
+        receipts.await.map_err(|_error: oneshot::error::RecvError| closed("the group commit gave no answer"))?
     }
 
     /// Events that wait for their commit now.

@@ -185,6 +185,8 @@ fn invited(env: &Env, external_id: &str, campaign_id: Uuid, number: i64) -> NewM
         signed_up_at: None,
         activated_at: None,
         activation_count: 0,
+        person_id: None,
+        pending_referrer: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Share links: who shares what, until when. A token is 128 random bits and a keyed check, so that a guessed one costs no look-up.
 //! It never counts: the pipeline does, from the events of the log. Start with [`generate`] and [`resolve`].
 
+mod chain;
 mod claim;
 mod generate;
 mod resolve;
@@ -9,7 +10,6 @@ mod token;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use url::Url;
 use uuid::Uuid;
 
 use crate::access::{Permission, Scope};
@@ -17,6 +17,7 @@ use crate::base::{Env, Error, Kind, Result};
 use crate::creators::Platform;
 use crate::db::Conn;
 use crate::kv::Kv;
+use chain::with_chain;
 
 pub use claim::{Claim, ClaimMethod, Claimed, claim};
 pub use generate::{NewLink, NewOwner, generate};
@@ -83,7 +84,6 @@ impl Link {
     /// the destination says under the same names is replaced.
     #[must_use]
     pub fn url(&self, click_id: Option<Uuid>) -> String {
-        let Ok(mut url) = Url::parse(&self.destination_url) else { return self.destination_url.clone() };
         let chain = [
             ("utm_source", Some(self.utm.source.clone())),
             ("utm_medium", Some(self.utm.medium.clone())),
@@ -96,10 +96,7 @@ impl Link {
             ("gv_click", click_id.map(|id| Kind::Event.id(id))),
         ];
         let chain: Vec<_> = chain.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let is_ours = |name: &str| chain.iter().any(|(known, _)| *known == name);
-        let theirs: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(name, _)| !is_ours(name)).collect();
-        url.query_pairs_mut().clear().extend_pairs(theirs).extend_pairs(&chain);
-        url.into()
+        with_chain(&self.destination_url, &chain).map_or_else(|| self.destination_url.clone(), String::from)
     }
 
     /// The short address that people share.

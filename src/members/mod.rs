@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::text_enum;
 
 pub use placement::{Placement, place};
-pub use store::{NewMember, by_external_ids, by_ids, insert_members, next_numbers};
+pub use store::{NewMember, by_external_ids, by_ids, count_referees, insert_members, next_numbers, open_segments};
 
 text_enum! {
     /// How far a member has come. An ERASED one keeps its place in the forest and nothing else.

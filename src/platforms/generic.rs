@@ -26,7 +26,7 @@ pub(super) fn verify(secrets: &[Vec<u8>], headers: HeaderLookup<'_>, raw: &[u8])
     let values = headers(HEADER);
     let [value] = values.as_slice() else { return Err(Rejected::Header) };
     let mut digest = [0; 32];
-    hex::decode_to_slice(value, &mut digest).map_err(|_: hex::FromHexError| Rejected::Header)?;
+    hex::decode_to_slice(value, &mut digest).map_err(|_error: hex::FromHexError| Rejected::Header)?;
     // Every secret is tried, so that the time does not tell which one was right.
     let is_authentic =
         secrets.iter().fold(false, |found, secret| mac(secret, raw).verify_slice(&digest).is_ok() | found);

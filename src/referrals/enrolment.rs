@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Activated, EdgeRefusal, INVITATION_DAYS, Joined, Placement, Seat, place};
+use super::{Activated, EdgeRefusal, INVITATION_DAYS, Joined, Seat};
 use crate::base::derived_id;
 use crate::events::EventType;
 use crate::identity::{Logged, Person};
 use crate::journeys::{Decision, Touch};
-use crate::members::MemberStatus;
+use crate::members::{MemberStatus, NewMember, Placement, place};
 
 /// The members of a batch, and what the batch did to them.
 pub struct Enrolment {
@@ -278,8 +278,9 @@ impl Enrolment {
     }
 
     /// New members with their places, referrers first.
-    pub(super) fn new_seats(&self) -> Vec<(&Seat, &Placement)> {
-        self.placements.iter().filter_map(|(id, placement)| Some((self.seats.get(id)?, placement))).collect()
+    pub(super) fn new_members(&self) -> Vec<NewMember> {
+        let rows = self.placements.iter().filter_map(|(id, placement)| Some((self.seats.get(id)?, placement)));
+        rows.map(|(seat, placement)| seat.to_new_member(placement)).collect()
     }
 
     /// Members that were there before and changed.
@@ -301,5 +302,26 @@ impl Enrolment {
     #[must_use]
     pub fn signed_up_at(&self, member_id: Uuid) -> Option<chrono::DateTime<Utc>> {
         self.seats.get(&member_id)?.signed_up_at
+    }
+}
+
+impl Seat {
+    fn to_new_member(&self, placement: &Placement) -> NewMember {
+        NewMember {
+            id: self.id,
+            number: self.number,
+            external_id: self.external_id.clone(),
+            person_id: self.person_id,
+            status: self.status,
+            referrer_id: self.referrer_id,
+            creator_id: self.creator_id,
+            campaign_id: self.campaign_id,
+            placement: placement.clone(),
+            joined_at: self.joined_at,
+            signed_up_at: self.signed_up_at,
+            activated_at: self.activated_at,
+            activation_count: self.activation_count,
+            pending_referrer: self.pending_referrer.clone(),
+        }
     }
 }

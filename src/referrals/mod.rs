@@ -3,7 +3,6 @@
 //! Start with [`enrol`].
 
 mod enrolment;
-mod rules;
 mod store;
 
 use std::collections::HashMap;
@@ -17,10 +16,9 @@ use crate::db::Conn;
 use crate::events::EventType;
 use crate::identity::{Logged, Person};
 use crate::journeys::{Touch, touches_of_people};
-use crate::members::MemberStatus;
+use crate::members::{MemberStatus, next_numbers};
 
 pub use enrolment::Enrolment;
-pub use rules::{Placement, place};
 pub use store::{Upline, uplines};
 
 /// How far back a touch may be to name the referrer of a sign-up that names none.
@@ -78,7 +76,13 @@ pub struct Activated {
 }
 
 /// Makes the members and edges of a batch. The batch's own touches must be recorded before: they may name referrers.
-pub async fn enrol(conn: &mut Conn, scope: &Scope, batch: &[Logged], people: &[Person]) -> Result<Enrolment> {
+pub async fn enrol(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    batch: &[Logged],
+    people: &[Person],
+) -> Result<Enrolment> {
     let seats = store::load(conn, scope, &wanted(batch, people)).await?;
     let invitations = invitations(conn, scope, batch, people).await?;
     let mut enrolment = Enrolment::new(scope.brand_id, seats);
@@ -88,9 +92,11 @@ pub async fn enrol(conn: &mut Conn, scope: &Scope, batch: &[Logged], people: &[P
     for (index, (logged, person)) in batch.iter().zip(people).enumerate() {
         enrolment.take(index, logged, *person, invitations.get(&person.canonical_id));
     }
-    let first = store::next_numbers(conn, scope, enrolment.new_count()).await?;
-    enrolment.place(first);
-    store::write(conn, scope, &enrolment).await?;
+    if enrolment.new_count() > 0 {
+        let first = next_numbers(conn, scope, enrolment.new_count()).await?;
+        enrolment.place(first);
+    }
+    store::write(conn, scope, now, &enrolment).await?;
     let late = store::waiting_for(conn, scope, &enrolment.new_external_ids()).await?;
     for (member_id, referrer_external_id) in late {
         let Some(referrer) = enrolment.by_external_id(&referrer_external_id) else { continue };

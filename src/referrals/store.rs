@@ -8,12 +8,12 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timest
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Enrolment, Placement, Seat, Wanted, place};
+use super::{Enrolment, Seat, Wanted};
 use crate::access::Scope;
+use crate::base::Result;
 use crate::base::limits::HOPS_MAX;
-use crate::base::{Error, Result};
 use crate::db::{Conn, sql};
-use crate::members::MemberStatus;
+use crate::members::{MemberStatus, Placement, count_referees, insert_members, open_segments, place};
 
 #[derive(QueryableByName)]
 struct SeatRow {
@@ -149,29 +149,8 @@ pub(super) async fn ancestry(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Re
     Ok(ancestry)
 }
 
-#[derive(QueryableByName)]
-struct CounterRow {
-    #[diesel(sql_type = BigInt)]
-    value: i64,
-}
-
-/// Takes the next `count` member numbers and returns the first.
-pub(super) async fn next_numbers(conn: &mut Conn, scope: &Scope, count: usize) -> Result<i64> {
-    if count == 0 {
-        return Ok(0);
-    }
-    let count = i64::try_from(count).map_err(|error| Error::fault("numbering members", error))?;
-    let row: CounterRow =
-        sql("update brand_counters set value = value + $2 where brand_id = $1 and name = 'members' returning value")
-            .bind::<SqlUuid, _>(scope.brand_id)
-            .bind::<BigInt, _>(count)
-            .get_result(conn)
-            .await?;
-    Ok(row.value - count + 1)
-}
-
-pub(super) async fn write(conn: &mut Conn, scope: &Scope, enrolment: &Enrolment) -> Result<()> {
-    insert_new(conn, scope, &enrolment.new_seats()).await?;
+pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, enrolment: &Enrolment) -> Result<()> {
+    insert_members(conn, scope, &enrolment.new_members(), now).await?;
     let changed = enrolment.changed_seats();
     update_changed(conn, scope, &changed).await?;
     // A member that was invited before it had a referrer, and may have referees of its own, moves with its whole subtree.
@@ -180,78 +159,6 @@ pub(super) async fn write(conn: &mut Conn, scope: &Scope, enrolment: &Enrolment)
             replant(conn, scope, seat.id).await?;
         }
     }
-    Ok(())
-}
-
-async fn insert_new(conn: &mut Conn, scope: &Scope, rows: &[(&Seat, &Placement)]) -> Result<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let seats = || rows.iter().map(|(seat, _)| *seat);
-    sql("with added as (
-             insert into members (brand_id, id, number, external_id, person_id, status, referrer_id, creator_id, campaign_id, path, depth,
-                                  joined_at, signed_up_at, activated_at, activation_count, pending_referrer_external_id, created_at)
-             select $1, id, number, external_id, person_id, status, referrer_id, creator_id, campaign_id, path::ltree, depth,
-                    joined_at, signed_up_at, activated_at, activation_count, pending_referrer, joined_at
-             from unnest($2::uuid[], $3::int8[], $4::text[], $5::uuid[], $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::text[],
-                         $11::int4[], $12::timestamptz[], $13::timestamptz[], $14::timestamptz[], $15::int4[], $16::text[])
-                  as m (id, number, external_id, person_id, status, referrer_id, creator_id, campaign_id, path, depth, joined_at,
-                        signed_up_at, activated_at, activation_count, pending_referrer)
-             returning referrer_id)
-         select count(*) as value from added")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(seats().map(|seat| seat.id).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(seats().map(|seat| seat.number).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(seats().map(|seat| seat.external_id.as_deref()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats().map(|seat| seat.person_id).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(seats().map(|seat| seat.status.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats().map(|seat| seat.referrer_id).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats().map(|seat| seat.creator_id).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats().map(|seat| seat.campaign_id).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(rows.iter().map(|(_, placement)| placement.path.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(rows.iter().map(|(_, placement)| placement.depth).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(seats().map(|seat| seat.joined_at).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Timestamptz>>, _>(seats().map(|seat| seat.signed_up_at).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Timestamptz>>, _>(seats().map(|seat| seat.activated_at).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(seats().map(|seat| seat.activation_count).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(seats().map(|seat| seat.pending_referrer.as_deref()).collect::<Vec<_>>())
-    .get_result::<CounterRow>(conn)
-    .await?;
-    insert_segments(conn, scope, rows.iter().map(|(seat, placement)| (seat.id, *placement))).await?;
-    count_referees(conn, scope, &seats().filter_map(|seat| seat.referrer_id).collect::<Vec<_>>()).await
-}
-
-async fn insert_segments<'a>(
-    conn: &mut Conn,
-    scope: &Scope,
-    rows: impl Iterator<Item = (Uuid, &'a Placement)>,
-) -> Result<()> {
-    let opened: Vec<(Uuid, &str)> =
-        rows.filter_map(|(id, place)| Some((id, place.segment_parent_path.as_deref()?))).collect();
-    if opened.is_empty() {
-        return Ok(());
-    }
-    sql("insert into member_segments (brand_id, root_member_id, parent_path)
-         select $1, id, path::ltree from unnest($2::uuid[], $3::text[]) as s (id, path)")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(opened.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(opened.iter().map(|(_, path)| *path).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn count_referees(conn: &mut Conn, scope: &Scope, referrer_ids: &[Uuid]) -> Result<()> {
-    if referrer_ids.is_empty() {
-        return Ok(());
-    }
-    sql("update members m set referee_count = m.referee_count + n.count
-         from (select id, count(*)::int4 as count from unnest($2::uuid[]) as r (id) group by id) n
-         where m.brand_id = $1 and m.id = n.id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(referrer_ids)
-    .execute(conn)
-    .await?;
     Ok(())
 }
 
@@ -400,5 +307,5 @@ async fn replant(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<()> {
     .bind::<Array<Integer>, _>(rows.iter().map(|(_, placement)| placement.depth).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    insert_segments(conn, scope, rows.iter().map(|(id, placement)| (*id, placement))).await
+    open_segments(conn, scope, rows.iter().map(|(id, placement)| (*id, placement))).await
 }

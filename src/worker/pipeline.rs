@@ -36,7 +36,7 @@ pub(super) async fn process(
     journeys::record_touches(conn, scope, &touches).await?;
 
     // Who joined, and who invited them? Was that honest?
-    let enrolment = referrals::enrol(conn, scope, batch, people).await?;
+    let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
     assessments.extend(fraud::assess_signups(conn, scope, book, batch, people, &enrolment).await?);
     fraud::record(conn, scope, &assessments).await?;
 

@@ -1,4 +1,5 @@
 //! All tests in one binary: it links once, and its tests run side by side.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

@@ -44,8 +44,11 @@ pub async fn import_members(
     let total_count = plan.order.len() as u64;
     let mut done_count = 0;
     progress(Progress { done_count, total_count });
-    for chunk in plan.order.chunks(IMPORT_CHUNK_ROWS) {
+    for (index, chunk) in plan.order.chunks(IMPORT_CHUNK_ROWS).enumerate() {
         writer.write(db, scope, env, chunk).await?;
+        if index == 0 {
+            store::analyze(&mut *db.conn().await?).await?;
+        }
         done_count += chunk.len() as u64;
         progress(Progress { done_count, total_count });
     }

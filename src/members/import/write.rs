@@ -71,6 +71,8 @@ fn to_member(row: &Row, referrer: Option<&Seat>, number: i64, env: &Env) -> NewM
         signed_up_at,
         activated_at,
         activation_count: i32::from(activated_at.is_some()),
+        person_id: None,
+        pending_referrer: None,
     }
 }
 

@@ -17,6 +17,7 @@ pub struct NewMember {
     pub id: Uuid,
     pub number: i64,
     pub external_id: Option<String>,
+    pub person_id: Option<Uuid>,
     pub status: MemberStatus,
     pub referrer_id: Option<Uuid>,
     pub creator_id: Option<Uuid>,
@@ -26,6 +27,8 @@ pub struct NewMember {
     pub signed_up_at: Option<DateTime<Utc>>,
     pub activated_at: Option<DateTime<Utc>>,
     pub activation_count: i32,
+    /// The referrer as its sign-up named it, where that one has not been seen yet.
+    pub pending_referrer: Option<String>,
 }
 
 #[derive(QueryableByName)]
@@ -57,13 +60,14 @@ pub async fn insert_members(conn: &mut Conn, scope: &Scope, members: &[NewMember
         members.iter().map(field).collect()
     }
     sql("insert into members (brand_id, id, number, external_id, status, referrer_id, creator_id, campaign_id, path, depth,
-                              joined_at, signed_up_at, activated_at, activation_count, created_at)
+                              joined_at, signed_up_at, activated_at, activation_count, created_at, person_id,
+                              pending_referrer_external_id)
          select $1, id, number, external_id, status, referrer_id, creator_id, campaign_id, path::ltree, depth, joined_at,
-                signed_up_at, activated_at, activation_count, $15
+                signed_up_at, activated_at, activation_count, $15, person_id, pending_referrer
          from unnest($2::uuid[], $3::int8[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::int4[],
-                     $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::int4[])
+                     $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::int4[], $16::uuid[], $17::text[])
               as m (id, number, external_id, status, referrer_id, creator_id, campaign_id, path, depth, joined_at, signed_up_at,
-                    activated_at, activation_count)")
+                    activated_at, activation_count, person_id, pending_referrer)")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(all(members, |m| m.id))
     .bind::<Array<BigInt>, _>(all(members, |m| m.number))
@@ -79,14 +83,21 @@ pub async fn insert_members(conn: &mut Conn, scope: &Scope, members: &[NewMember
     .bind::<Array<Nullable<Timestamptz>>, _>(all(members, |m| m.activated_at))
     .bind::<Array<Integer>, _>(all(members, |m| m.activation_count))
     .bind::<Timestamptz, _>(now)
+    .bind::<Array<Nullable<SqlUuid>>, _>(all(members, |m| m.person_id))
+    .bind::<Array<Nullable<Text>>, _>(all(members, |m| m.pending_referrer.as_deref()))
     .execute(conn)
     .await?;
-    open_segments(conn, scope, members).await?;
+    open_segments(conn, scope, members.iter().map(|member| (member.id, &member.placement))).await?;
     count_referees(conn, scope, &members.iter().filter_map(|member| member.referrer_id).collect::<Vec<_>>()).await
 }
 
-async fn open_segments(conn: &mut Conn, scope: &Scope, members: &[NewMember]) -> Result<()> {
-    let opened = members.iter().filter_map(|m| Some((m.id, m.placement.segment_parent_path.as_deref()?)));
+/// Keeps the path of the referrer for every placement that opens a segment.
+pub async fn open_segments<'a>(
+    conn: &mut Conn,
+    scope: &Scope,
+    placements: impl Iterator<Item = (Uuid, &'a Placement)>,
+) -> Result<()> {
+    let opened = placements.filter_map(|(id, placement)| Some((id, placement.segment_parent_path.as_deref()?)));
     let (ids, paths): (Vec<Uuid>, Vec<&str>) = opened.unzip();
     if ids.is_empty() {
         return Ok(());
@@ -102,7 +113,7 @@ async fn open_segments(conn: &mut Conn, scope: &Scope, members: &[NewMember]) ->
 }
 
 /// Adds the new referees to their referrers' counts, in the order of the identifiers so that two batches cannot deadlock.
-async fn count_referees(conn: &mut Conn, scope: &Scope, referrer_ids: &[Uuid]) -> Result<()> {
+pub async fn count_referees(conn: &mut Conn, scope: &Scope, referrer_ids: &[Uuid]) -> Result<()> {
     if referrer_ids.is_empty() {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use super::{Member, MemberStatus};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
-pub use insert::{NewMember, insert_members, next_numbers};
+pub use insert::{NewMember, count_referees, insert_members, next_numbers, open_segments};
 
 /// A member as a statement returns it: select [`MEMBER_COLUMNS`] of an alias `m`.
 #[derive(QueryableByName)]

@@ -1,8 +1,11 @@
 //! Share links: who follows one is recorded once and sent on; nothing else is.
 
+use chrono::TimeDelta;
+use grapevine::campaigns::{self, CampaignObjective, CampaignStatus, NewCampaign, PoliciesDraft};
+use grapevine::creators::{self, NewCreator, Platform};
+use grapevine::links::{self, Link, NewLink, NewOwner};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE, USER_AGENT};
 use reqwest::{Response, StatusCode};
-use serde_json::{Value, json};
 use url::Url;
 
 use super::front::Front;
@@ -11,26 +14,34 @@ const BROWSER: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36";
 const PREVIEW: &str = "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)";
 
-/// Makes a creator, a campaign and a link to a page with parameters of its own; returns the link.
-async fn link(front: &Front) -> Value {
-    let ask = async |query: &str, input: Value| {
-        let body = json!({ "query": query, "variables": { "input": input } });
-        let mut answer: Value = front.post().json(&body).send().await.unwrap().json().await.unwrap();
-        assert!(answer.get("errors").is_none(), "{answer:#}");
-        answer["data"]["made"].take()
+/// Makes a creator, a campaign and a link to a page with parameters of its own.
+async fn link(front: &Front) -> Link {
+    let (app, scope) = (&front.app, &front.app.scope);
+    let mut conn = app.db.conn().await.unwrap();
+    let creator = NewCreator { handle: "mia".into(), display_name: None, tier: None };
+    let creator_id = creators::create(&mut conn, scope, &app.env, &creator).await.unwrap();
+    let campaign = NewCampaign {
+        slug: "spring".into(),
+        name: "Spring".into(),
+        objective: CampaignObjective::Conversion,
+        status: CampaignStatus::Active,
+        starts_at: None,
+        ends_at: None,
+        budget: None,
+        destination_url: None,
+        policies: PoliciesDraft::default(),
     };
-    let query = "mutation($input: CreateCreatorInput!) { made: createCreator(input: $input) { creator { id } userErrors { message } } }";
-    let creator = ask(query, json!({ "handle": "mia" })).await;
-    let query = "mutation($input: CreateCampaignInput!) { made: createCampaign(input: $input) { campaign { id } userErrors { message } } }";
-    let campaign = ask(query, json!({ "slug": "spring", "name": "Spring", "objective": "CONVERSION" })).await;
-    let query = "mutation($input: GenerateLinkInput!) { made: generateLink(input: $input) { link { id token } userErrors { message } } }";
-    let input = json!({
-        "campaignId": campaign["campaign"]["id"], "creatorId": creator["creator"]["id"], "subId": "bio", "platform": "TIKTOK",
-        "destinationUrl": "https://shop.example/p?size=m&utm_source=theirs#top",
-    });
-    let mut made = ask(query, input).await;
-    assert_eq!(made["userErrors"], json!([]));
-    made["link"].take()
+    let campaign_id = campaigns::create(&mut conn, scope, &app.env, &campaign).await.unwrap();
+    let link = NewLink {
+        campaign_id,
+        owner: NewOwner::Creator(creator_id),
+        platform: Platform::Tiktok,
+        sub_id: Some("bio".into()),
+        destination_url: Some("https://shop.example/p?size=m&utm_source=theirs#top".into()),
+        ttl_seconds: Some(3_600),
+    };
+    let ids = links::generate(&mut conn, scope, &app.env, &app.keyring, &[link], None).await.unwrap();
+    links::by_ids(&mut conn, scope, &ids).await.unwrap().remove(&ids[0]).unwrap()
 }
 
 async fn follow(front: &Front, path: &str, headers: &[(&str, &str)]) -> Response {
@@ -59,7 +70,7 @@ async fn count(front: &Front, event_type: &str) -> i64 {
 async fn a_click_is_recorded_and_carries_its_identifiers_on() {
     let front = Front::open().await;
     let link = link(&front).await;
-    let token = link["token"].as_str().unwrap();
+    let token = link.token.as_str();
     let first = follow(&front, &format!("/invite/{token}"), &[(USER_AGENT.as_str(), BROWSER)]).await;
     assert_eq!(first.status(), StatusCode::FOUND);
     let chain = destination(first.headers());
@@ -90,7 +101,7 @@ async fn a_click_is_recorded_and_carries_its_identifiers_on() {
 async fn what_only_looks_ahead_is_not_a_click() {
     let front = Front::open().await;
     let link = link(&front).await;
-    let path = format!("/r/{}", link["token"].as_str().unwrap());
+    let path = format!("/r/{}", link.token);
     let head = front.client.head(format!("{}{path}", front.url)).header(USER_AGENT, BROWSER).send().await.unwrap();
     assert_eq!(head.status(), StatusCode::FOUND);
     let looks: [&[(&str, &str)]; 3] = [
@@ -113,11 +124,15 @@ async fn what_only_looks_ahead_is_not_a_click() {
 async fn a_link_that_is_over_is_gone() {
     let front = Front::open().await;
     let link = link(&front).await;
-    let path = format!("/r/{}", link["token"].as_str().unwrap());
-    let query = "mutation($input: RevokeLinkInput!) { revokeLink(input: $input) { userErrors { message } } }";
-    let body = json!({ "query": query, "variables": { "input": { "linkId": link["id"] } } });
-    let answer: Value = front.post().json(&body).send().await.unwrap().json().await.unwrap();
-    assert_eq!(answer["data"]["revokeLink"]["userErrors"], json!([]), "{answer}");
+    let path = format!("/r/{}", link.token);
+    assert_eq!(follow(&front, &path, &[]).await.status(), StatusCode::FOUND);
+    let app = &front.app;
+    app.advance(TimeDelta::hours(2));
+    assert_eq!(follow(&front, &path, &[]).await.status(), StatusCode::GONE, "expired");
+    app.advance(TimeDelta::hours(-2));
+    let mut conn = app.db.conn().await.unwrap();
+    links::revoke(&mut conn, &app.scope, &app.env, link.id).await.unwrap();
+    links::forget(&app.kv, &link.token).await;
     let response = follow(&front, &path, &[]).await;
     assert_eq!(response.status(), StatusCode::GONE);
     assert!(response.headers().get(LOCATION).is_none());

@@ -5,7 +5,7 @@ use url::Url;
 use url::form_urlencoded;
 
 /// The destination with `chain` in its query; `None` where it is not a web address, which no link should hold.
-pub(super) fn with_chain(destination: &str, chain: &[(&str, &str)]) -> Option<Url> {
+pub(super) fn with_chain(destination: &str, chain: &[(&str, String)]) -> Option<Url> {
     let mut url = Url::parse(destination).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let is_ours = |pair: &&str| {
         form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| chain.iter().any(|(ours, _)| *ours == name))
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     fn check(destination: &str, expected: Option<&str>) {
-        let chain = [("utm_source", "tik tok"), ("gv_token", "a&b")];
+        let chain = [("utm_source", "tik tok".to_owned()), ("gv_token", "a&b".to_owned())];
         let url = with_chain(destination, &chain).map(String::from);
         assert_eq!(url.as_deref(), expected, "{destination}");
     }

@@ -1,0 +1,60 @@
+//! The settings that can be given as flags, before or after the subcommand.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::Key;
+
+#[derive(Args)]
+#[command(next_help_heading = "Settings (over the environment, over grapevine.toml)")]
+pub struct Flags {
+    /// Read this file instead of ./grapevine.toml
+    #[arg(long, global = true, value_name = "FILE", env = "GRAPEVINE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Address and port to serve on [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// What links start with [default: http://<listen>]
+    #[arg(long, global = true, value_name = "URL")]
+    public_url: Option<String>,
+    /// PostgreSQL to use
+    #[arg(long, global = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Connections to PostgreSQL at most [default: 20]
+    #[arg(long, global = true, value_name = "COUNT")]
+    database_pool_size: Option<String>,
+    /// Redis to use
+    #[arg(long, global = true, value_name = "URL")]
+    redis_url: Option<String>,
+    /// Start of every Redis key [default: grapevine:]
+    #[arg(long, global = true, value_name = "TEXT")]
+    redis_prefix: Option<String>,
+    /// Folder of the private servers and the secret [default: ./data]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// What is logged [default: info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// How it is logged: text or json [default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+impl Flags {
+    /// The settings that were given.
+    pub fn given(&self) -> Vec<(Key, String)> {
+        let all = [
+            (Key::Listen, &self.listen),
+            (Key::PublicUrl, &self.public_url),
+            (Key::DatabaseUrl, &self.database_url),
+            (Key::DatabasePoolSize, &self.database_pool_size),
+            (Key::RedisUrl, &self.redis_url),
+            (Key::RedisPrefix, &self.redis_prefix),
+            (Key::DataDir, &self.data_dir),
+            (Key::Log, &self.log),
+            (Key::LogFormat, &self.log_format),
+        ];
+        all.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect()
+    }
+}

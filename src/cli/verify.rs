@@ -1,0 +1,48 @@
+//! `grapevine verify`: every data invariant of every brand, each with its count.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::context::Context;
+use crate::access::all_brands;
+use crate::base::{Error, Result};
+use crate::db::Db;
+use crate::verify::{Finding, check};
+
+#[derive(Args)]
+pub struct Verify {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub async fn run(self, context: &Context) -> Result<ExitCode> {
+        let db = Db::connect(&context.database_url().await?, 1)?;
+        let conn = &mut *db.conn().await?;
+        let mut findings = Vec::new();
+        for brand in all_brands(conn).await? {
+            findings.extend(check(conn, &brand).await?);
+        }
+        let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
+        if self.json {
+            let report = json!({"breach_count": breach_count, "findings": findings});
+            let report = serde_json::to_string_pretty(&report);
+            println!("{}", report.map_err(|error| Error::fault("writing the report", error))?);
+        } else {
+            print_table(&findings, breach_count);
+        }
+        Ok(if breach_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn print_table(findings: &[Finding], breach_count: i64) {
+    let width = findings.iter().map(|finding| finding.brand.len()).max().unwrap_or(0);
+    for Finding { brand, invariant, breach_count } in findings {
+        let word = if *breach_count == 0 { "ok" } else { "BREACH" };
+        println!("{word:6}  {breach_count:>8}  {brand:width$}  {invariant}");
+    }
+    println!("{} checks, {breach_count} rows in breach", findings.len());
+}
