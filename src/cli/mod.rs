@@ -49,7 +49,7 @@ enum Command {
     #[command(subcommand)]
     Key(keys::KeyCommand),
     /// Send one signed test event to a webhook source
-    SendEvent(send_event::SendEvent),
+    SendEvent(Box<send_event::SendEvent>),
 }
 
 /// Reads the command line. What it cannot read ends the process with 2 and says why; `--help` and `--version` end it with 0.

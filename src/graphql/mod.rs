@@ -28,6 +28,7 @@ mod links;
 mod members;
 mod node;
 mod policies;
+mod reward_changes;
 mod rewards;
 mod scan;
 mod subscriptions;
@@ -73,6 +74,7 @@ pub struct Mutation(
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
     claims::ClaimMutation,
+    reward_changes::RewardMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
 );
