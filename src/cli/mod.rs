@@ -3,6 +3,8 @@
 
 mod context;
 mod flags;
+mod import;
+mod import_events;
 mod keys;
 mod post;
 mod send_event;
@@ -48,6 +50,9 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// Import a file of history; what is turned away is told line by line in FILE.rejected.csv
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Send one signed test event to a webhook source
     SendEvent(Box<send_event::SendEvent>),
 }
@@ -70,6 +75,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Schema => print!("{}", graphql::sdl()),
         Command::Config => print!("{}", config::show(&context.draft)),
         Command::Key(command) => command.run(&context).await?,
+        Command::Import(command) => command.run(&context).await?,
         Command::SendEvent(command) => return command.run(&context).await,
     }
     Ok(ExitCode::SUCCESS)
