@@ -14,7 +14,7 @@ use crate::base::{Env, Error, Result};
 use crate::db::Conn;
 use crate::text_enum;
 
-pub use reads::{CreatorFilter, CreatorOrder, Performance, PerformanceQuery, count, page, performances};
+pub use reads::{CreatorFilter, CreatorOrder, Performance, PerformanceQuery, count, of_campaigns, page, performances};
 pub use rules::{CreatorChange, NewCreator, NewPlatformAccount};
 pub use store::{accounts_of, by_handle, by_ids};
 

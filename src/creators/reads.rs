@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::store::CreatorRow;
 use super::{Creator, CreatorStatus};
 use crate::access::Scope;
-use crate::base::{Currency, Money, Page, Result, Slice};
+use crate::base::{Currency, Error, ListKey, Money, Page, Result, Slice};
 use crate::db::{Conn, sql};
 
 /// Which creators are wanted. Empty: all.
@@ -251,4 +251,42 @@ async fn sums(conn: &mut Conn, scope: &Scope, query: &PerformanceQuery, ids: &[U
     .load(conn)
     .await?;
     Ok(rows)
+}
+
+#[derive(QueryableByName)]
+#[diesel(check_for_backend(Pg))]
+struct ListedRow {
+    #[diesel(sql_type = BigInt)]
+    place: i64,
+    #[diesel(embed)]
+    creator: CreatorRow,
+}
+
+/// The first creators with a link in each campaign, the oldest first.
+pub async fn of_campaigns(conn: &mut Conn, scope: &Scope, keys: &[ListKey]) -> Result<HashMap<ListKey, Vec<Creator>>> {
+    let (after_times, after_ids): (Vec<DateTime<Utc>>, Vec<Uuid>) = keys.iter().map(ListKey::after_time).unzip();
+    let rows: Vec<ListedRow> = sql("select k.place, c.id, c.handle, c.display_name, c.status, c.tier, c.created_at
+         from unnest($2::uuid[], $3::int8[], $4::timestamptz[], $5::uuid[])
+              with ordinality as k (campaign_id, row_limit, after_at, after_id, place)
+         cross join lateral (
+             select c.* from creators c
+             where c.brand_id = $1 and (c.created_at, c.id) > (k.after_at, k.after_id)
+                 and exists (select from links l
+                     where l.brand_id = $1 and l.creator_id = c.id and l.campaign_id = k.campaign_id)
+             order by c.created_at, c.id limit k.row_limit) c
+         order by k.place, c.created_at, c.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.parent_id).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(keys.iter().map(|key| key.limit).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(after_times)
+    .bind::<Array<SqlUuid>, _>(after_ids)
+    .load(conn)
+    .await?;
+    let mut lists: HashMap<ListKey, Vec<Creator>> = HashMap::new();
+    for row in rows {
+        let key = usize::try_from(row.place - 1).ok().and_then(|place| keys.get(place));
+        let key = key.ok_or_else(|| Error::fault("reading creators of campaigns", "an unasked list"))?;
+        lists.entry(*key).or_default().push(row.creator.into_creator()?);
+    }
+    Ok(lists)
 }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::{RequestContext, RequestExt};
 use crate::base::limits::PAGE_SIZE_DEFAULT;
-use crate::base::{self, Cursor, Slice};
+use crate::base::{self, Cursor, Page, Slice};
 
 type Count = Box<dyn for<'a> Fn(&'a RequestContext) -> BoxFuture<'a, base::Result<i64>> + Send + Sync>;
 
@@ -109,6 +109,11 @@ impl<N: OutputType> Edge<N> {
     async fn node(&self) -> &N {
         &self.node
     }
+}
+
+/// Reads `first` and `after` of a list that only goes forward.
+pub fn forward(first: Option<i32>, after: Option<&str>) -> base::Result<Page> {
+    Page::from_args(first, after, None, None)
 }
 
 /// The cost of a list field: one, and its selection once per row of the page.

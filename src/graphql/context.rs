@@ -1,13 +1,16 @@
 //! What a resolver has in hand: the process, who asks, and the loaders of this one request. It is never shared between requests.
 
 use async_graphql::{Context, ID};
+use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::loaders::Loaders;
-use crate::access::{Permission, Scope};
+use crate::access::{self, Permission, Scope};
 use crate::app::App;
 use crate::base::{Error, Kind, Result};
-use crate::db::PooledConn;
+use crate::db::{Conn, PooledConn};
 
 /// The data of one request. The door makes a new one for each operation.
 #[derive(Clone)]
@@ -44,6 +47,27 @@ impl RequestContext {
     #[must_use]
     pub fn narrow_creator(&self, asked: Option<Uuid>) -> Option<Uuid> {
         self.scope.creator_id.or(asked)
+    }
+}
+
+impl RequestContext {
+    /// Runs a mutation in one transaction, once per idempotency key; the arguments are what a replay must repeat.
+    pub async fn once<'a, T, W>(
+        &'a self,
+        operation: &'a str,
+        key: Option<&'a str>,
+        arguments: &'a async_graphql::Value,
+        work: W,
+    ) -> Result<T>
+    where
+        T: Serialize + DeserializeOwned + Send,
+        W: for<'c> Fn(&'c mut Conn) -> ScopedBoxFuture<'a, 'c, Result<T>> + Send + Sync,
+    {
+        let (scope, env, work) = (&self.scope, &self.app.env, &work);
+        let run = self.app.db.transaction(|conn| {
+            async move { access::once(conn, scope, env, operation, key, arguments, work).await }.scope_boxed()
+        });
+        run.await
     }
 }
 

@@ -1,14 +1,18 @@
 //! Creators in the API.
 
-use async_graphql::{Context, Enum, ID, Object, Result};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
+use futures_util::FutureExt;
 use uuid::Uuid;
 
-use super::context::{parse_id, to_id};
+use super::connection::{Connection, forward, page_cost};
+use super::context::{parse_id, parse_id_opt, to_id};
 use super::node::require_growth;
-use super::{RequestContext, RequestExt};
-use crate::base::{Error, Kind};
-use crate::creators;
+use super::scalars::Money;
+use super::{AttributionModel, Link, Platform, RequestContext, RequestExt};
+use crate::access::Permission;
+use crate::base::{Cursor, Error, Kind, ListKey, Page};
+use crate::creators::{self, PerformanceQuery};
 
 /// Whether a creator takes part.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +24,79 @@ pub enum CreatorStatus {
     Paused,
     /// Is shut out and earns nothing; links still resolve.
     Banned,
+}
+
+/// A creator's account on a platform.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct PlatformAccount {
+    /// The platform.
+    pub platform: Platform,
+    /// The account's identifier on the platform.
+    pub external_id: String,
+    /// The account's name on the platform.
+    pub username: Option<String>,
+    /// Whether the platform has confirmed that the account is the creator's.
+    pub verified: bool,
+    /// When it was confirmed.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// How many follow the account, as last recorded.
+    pub followers: Option<i32>,
+}
+
+impl From<creators::PlatformAccount> for PlatformAccount {
+    fn from(account: creators::PlatformAccount) -> Self {
+        Self {
+            platform: account.platform.into(),
+            external_id: account.external_id,
+            username: account.username,
+            verified: account.verified_at.is_some(),
+            verified_at: account.verified_at,
+            followers: account.follower_count,
+        }
+    }
+}
+
+/// What a creator has brought about. Sums are in one currency: the campaign's where one is named, else the brand's own.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct CreatorPerformance {
+    /// Clicks that were not blocked as fraud.
+    pub clicks: i32,
+    /// Conversions of which the creator has a share.
+    pub conversions: i32,
+    /// Conversions per click; 0 without clicks.
+    pub conversion_rate: f64,
+    /// The creator's share of the conversions' value.
+    pub attributed_value: Money,
+    /// What the creator earned in money, less what was taken back.
+    pub commission: Money,
+    /// The share of the creator's touches that were blocked as fraud; 0 without touches.
+    pub fraud_block_rate: f64,
+}
+
+impl From<creators::Performance> for CreatorPerformance {
+    fn from(sums: creators::Performance) -> Self {
+        Self {
+            clicks: to_int(sums.click_count),
+            conversions: to_int(sums.conversion_count),
+            conversion_rate: ratio(sums.conversion_count, sums.click_count),
+            attributed_value: sums.attributed.into(),
+            commission: sums.commission.into(),
+            fraud_block_rate: ratio(sums.blocked_count, sums.touch_count),
+        }
+    }
+}
+
+/// A count as the API shows it.
+#[must_use]
+pub fn to_int(count: i64) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// A rate of two counts; 0 where there is nothing to divide by.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "a rate for people, of counts far below 2^52")]
+pub fn ratio(part: i64, whole: i64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
 /// Someone who shares links for the brand.
@@ -75,6 +152,99 @@ impl Creator {
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
+
+    /// The creator's accounts on platforms, the oldest first.
+    async fn platform_accounts(&self, ctx: &Context<'_>) -> Result<Vec<PlatformAccount>> {
+        let accounts = ctx.request()?.loaders.accounts.load(self.0.id).await?;
+        Ok(accounts.unwrap_or_default().into_iter().map(Into::into).collect())
+    }
+
+    /// The creator's links, the oldest first.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn links(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<Connection<Link>> {
+        let (id, page) = (self.0.id, forward(first, after.as_deref())?);
+        let rows = ctx.request()?.loaders.links_of_creators.load(ListKey::new(id, &page)).await?;
+        let slice = page.slice(rows.unwrap_or_default());
+        Ok(Connection::new(
+            slice,
+            |link| Cursor::at(link.created_at, link.id),
+            move |request| async move { Ok(request.loaders.link_counts.find(id).await?.unwrap_or(0)) }.boxed(),
+        ))
+    }
+
+    /// What the creator has brought about.
+    async fn performance(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first moment that counts.")] from: Option<DateTime<Utc>>,
+        #[graphql(desc = "The moment from which on nothing counts.")] to: Option<DateTime<Utc>>,
+        #[graphql(desc = "Only this campaign.")] campaign_id: Option<ID>,
+        #[graphql(desc = "The model that divides the credit; left out: the one of each campaign's own policy.")]
+        model: Option<AttributionModel>,
+    ) -> Result<CreatorPerformance> {
+        let request = ctx.request()?;
+        let campaign_id = parse_id_opt(Kind::Campaign, campaign_id.as_ref(), &["campaignId"])?;
+        let campaign = match campaign_id {
+            Some(id) => request.loaders.campaigns.load(id).await?,
+            None => None,
+        };
+        let query = PerformanceQuery {
+            from,
+            to,
+            campaign_id,
+            model: model.map(|model| crate::campaigns::AttributionModel::from(model).as_str()),
+            currency: campaign.map_or(request.scope.currency, |campaign| campaign.currency),
+        };
+        Ok(request.loaders.performances.require((self.0.id, query)).await?.into())
+    }
+
+    /// What can be paid to the creator now, one amount per currency; empty where nothing ever could.
+    async fn balances(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
+        let request = ctx.request()?;
+        request.require(Permission::ReadMoney)?;
+        let balances = request.loaders.payable.load(self.0.id).await?;
+        Ok(balances.unwrap_or_default().into_iter().map(Into::into).collect())
+    }
+}
+
+/// Which creators are wanted.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct CreatorFilter {
+    /// Only those of one of these statuses.
+    status: Option<Vec<CreatorStatus>>,
+    /// Only those of this tier.
+    tier: Option<String>,
+    /// Part of the handle or of the display name, whatever the case.
+    search: Option<String>,
+    /// Only those with a link in this campaign.
+    campaign_id: Option<ID>,
+}
+
+impl CreatorFilter {
+    fn into_filter(self, request: &RequestContext) -> crate::base::Result<creators::CreatorFilter> {
+        Ok(creators::CreatorFilter {
+            ids: request.scope.creator_id.map(|own| vec![own]),
+            statuses: self.status.map(|all| all.into_iter().map(Into::into).collect()),
+            tier: self.tier,
+            search: self.search,
+            campaign_id: parse_id_opt(Kind::Campaign, self.campaign_id.as_ref(), &["filter", "campaignId"])?,
+        })
+    }
+}
+
+/// How a list of creators is sorted.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "creators::CreatorOrder")]
+pub enum CreatorOrder {
+    /// By the moment of recording, the oldest first.
+    CreatedAt,
+    /// By the handle.
+    Handle,
 }
 
 #[derive(Default)]
@@ -102,15 +272,38 @@ impl CreatorQuery {
         };
         Creator::find(request, id).await
     }
-}
 
-#[derive(Default)]
-pub struct CreatorMutation;
-
-#[Object]
-impl CreatorMutation {
-    /// A place holder.
-    async fn placeholder(&self) -> bool {
-        true
+    /// The brand's creators.
+    #[graphql(complexity = "page_cost(first, last, child_complexity)")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "Relay's four arguments, a filter and an order are the field's contract"
+    )]
+    async fn creators(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, counted from the start; at most 500.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+        #[graphql(desc = "Rows of the page, counted from the end; at most 500.")] last: Option<i32>,
+        #[graphql(desc = "The cursor before which the page ends.")] before: Option<String>,
+        #[graphql(desc = "Which creators are wanted.")] filter: Option<CreatorFilter>,
+        #[graphql(desc = "How the list is sorted; left out: by the moment of recording.")] order_by: Option<
+            CreatorOrder,
+        >,
+    ) -> Result<Connection<Creator>> {
+        let request = ctx.request()?;
+        require_growth(request)?;
+        let page = Page::from_args(first, after.as_deref(), last, before.as_deref())?;
+        let filter = filter.unwrap_or_default().into_filter(request)?;
+        let order = order_by.map_or(creators::CreatorOrder::default(), Into::into);
+        let slice = creators::page(&mut *request.conn().await?, &request.scope, &filter, order, &page).await?;
+        Ok(Connection::new(
+            slice,
+            |creator| Cursor::at(creator.created_at, creator.id),
+            move |request| {
+                let filter = filter.clone();
+                async move { creators::count(&mut *request.conn().await?, &request.scope, &filter).await }.boxed()
+            },
+        ))
     }
 }

@@ -16,13 +16,14 @@ use super::batches::{self, MemberPageKey, MetricsKey, RecordPageKey};
 use super::errors::Shared;
 use crate::access::Scope;
 use crate::attribution::reads::{self as attribution, AttributionRecord, Touchpoint};
-use crate::base::{Money, Result, Slice};
+use crate::base::{ListKey, Money, Result, Slice};
 use crate::campaigns::{self, Campaign, Policies};
-use crate::creators::{self, Creator};
+use crate::creators::{self, Creator, Performance, PerformanceQuery, PlatformAccount};
 use crate::db::{Conn, Db};
 use crate::events::reads::{self as events, InboundEvent};
 use crate::fraud::reads::{self as fraud, FraudAlert, Judgement, Metrics};
 use crate::journeys::Conversion;
+use crate::ledger;
 use crate::ledger::Entry;
 use crate::links::{self, Link};
 use crate::members::{self, Member};
@@ -55,6 +56,14 @@ impl<K: Eq + Hash + Clone + Debug + Send + Sync, V: Clone + Send + Sync> Keyed<K
         match self.0.try_load(key).await {
             Ok(answer) => Ok(answer?),
             Err(error) => Err(crate::base::Error::fault("asking a loader", error).into()),
+        }
+    }
+
+    /// The same where this crate's own error is wanted. What failed has been logged as the batch's fault.
+    pub async fn find(&self, key: K) -> Result<Option<V>> {
+        match self.0.try_load(key).await {
+            Ok(answer) => answer.map_err(|shared| crate::base::Error::fault("asking a loader", shared.to_string())),
+            Err(error) => Err(crate::base::Error::fault("asking a loader", error)),
         }
     }
 
@@ -109,7 +118,14 @@ macro_rules! loaders {
 
 loaders! {
     creators: Uuid => Creator = creators::by_ids;
+    accounts: Uuid => Vec<PlatformAccount> = creators::accounts_of;
+    performances: (Uuid, PerformanceQuery) => Performance = creators::performances;
+    creators_of_campaigns: ListKey => Vec<Creator> = creators::of_campaigns;
     campaigns: Uuid => Campaign = campaigns::by_ids;
+    /// What was spent of each campaign's budget, by currency.
+    spent: Uuid => Vec<Money> = spent;
+    /// What is payable to each creator or member, by currency.
+    payable: Uuid => Vec<Money> = payable;
     /// Policies by campaign and version.
     policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
     members: Uuid => Member = members::by_ids;
@@ -137,4 +153,22 @@ loaders! {
     events: Uuid => InboundEvent = events::events_by_ids;
     /// The name of a webhook source.
     source_names: Uuid => String = events::source_names;
+    links_of_creators: ListKey => Vec<Link> = links::of_creators;
+    link_counts: Uuid => i64 = links::counts_of_creators;
+}
+
+async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
+    Ok(by_owner(ledger::campaigns_spent(conn, scope, ids).await?))
+}
+
+async fn payable(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
+    Ok(by_owner(ledger::payable(conn, scope, ids).await?))
+}
+
+fn by_owner(balances: Vec<ledger::Balance>) -> HashMap<Uuid, Vec<Money>> {
+    let mut owners: HashMap<Uuid, Vec<Money>> = HashMap::new();
+    for balance in balances {
+        owners.entry(balance.owner_id).or_default().push(balance.money);
+    }
+    owners
 }

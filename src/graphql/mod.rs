@@ -12,20 +12,25 @@ pub mod scalars;
 mod attribution;
 mod batches;
 mod brands;
+mod campaign_changes;
 mod campaigns;
+mod claims;
 mod cohorts;
+mod creator_changes;
 mod creators;
 mod enums;
 mod events;
 mod fraud;
 mod ingest;
 mod journeys;
+mod link_changes;
 mod links;
 mod members;
 mod node;
+mod policies;
 mod rewards;
-mod subscriptions;
 mod scan;
+mod subscriptions;
 
 use async_graphql::{MergedObject, SDLExportOptions};
 
@@ -63,7 +68,14 @@ pub struct Query(
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
 #[derive(MergedObject, Default)]
-pub struct Mutation(creators::CreatorMutation, fraud::FraudMutation, ingest::IngestMutation);
+pub struct Mutation(
+    creator_changes::CreatorMutation,
+    campaign_changes::CampaignMutation,
+    link_changes::LinkMutation,
+    claims::ClaimMutation,
+    fraud::FraudMutation,
+    ingest::IngestMutation,
+);
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.
 #[must_use]

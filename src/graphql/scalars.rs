@@ -99,7 +99,49 @@ impl MoneyInput {
     }
 }
 
+/// A share, weight or score as millionths, exactly: from the shortest decimal that names the number, never by arithmetic.
+pub fn to_ppm(value: f64, path: &[&str]) -> base::Result<i64> {
+    let refuse = || Error::invalid(path, "Pass a number that is not negative, with at most 6 decimal places.");
+    let text = value.to_string();
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || fraction.len() > 6 {
+        return Err(refuse());
+    }
+    format!("{whole}{fraction:0<6}").parse().map_err(|_: std::num::ParseIntError| refuse())
+}
+
+/// The same for values that fit 32 bits.
+pub fn to_ppm_32(value: f64, path: &[&str]) -> base::Result<i32> {
+    let refuse = |_: std::num::TryFromIntError| Error::invalid(path, "Pass a number from 0 to 1.");
+    i32::try_from(to_ppm(value, path)?).map_err(refuse)
+}
+
+/// Millionths as the number that people read.
+#[must_use]
+pub fn from_ppm(ppm: i32) -> f64 {
+    f64::from(ppm) / 1e6
+}
+
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().collect::<String>() + letters.as_str()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_become_millionths_exactly_or_are_refused() {
+        let ppm = |value: f64| to_ppm(value, &[]).ok();
+        assert_eq!(ppm(0.1 + 0.2), None);
+        assert_eq!(
+            [ppm(0.3), ppm(0.000_001), ppm(1.0), ppm(20.5)],
+            [Some(300_000), Some(1), Some(1_000_000), Some(20_500_000)]
+        );
+        for wrong in [-0.1, f64::NAN, f64::INFINITY, 1e300, 0.000_000_1] {
+            assert_eq!(ppm(wrong), None, "{wrong}");
+        }
+    }
 }

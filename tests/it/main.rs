@@ -4,6 +4,7 @@
 mod support;
 
 mod database;
+mod demo;
 mod flows;
 mod http;
 mod import;
