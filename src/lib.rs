@@ -46,4 +46,5 @@ pub mod worker;
 pub mod graphql;
 pub mod http;
 pub mod embedded;
+pub mod demo;
 pub mod cli;

@@ -33,7 +33,8 @@ create table rewards (
     constraint rewards_conversion_id_fkey foreign key (brand_id, conversion_id)
     references conversions (brand_id, id) on delete restrict,
     constraint rewards_beneficiary_check check (num_nonnulls(beneficiary_creator_id, beneficiary_member_id) = 1),
-    constraint rewards_self_check check (degree = 0 or referee_id is distinct from beneficiary_member_id),
+    -- A guest's purchase has no referee, a creator is no member: only a member who is the referee is refused.
+    constraint rewards_self_check check (degree = 0 or referee_id <> beneficiary_member_id),
     constraint rewards_kind_check check (kind in ('CREDIT', 'DISCOUNT', 'FEATURE_UNLOCK', 'COMMISSION')),
     constraint rewards_state_check check (
         state in ('PENDING', 'ESCROWED', 'HELD', 'AVAILABLE', 'PAID', 'REVERSED', 'REJECTED')

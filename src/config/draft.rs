@@ -225,6 +225,12 @@ mod tests {
 
     #[test]
     fn other_programs_variables_and_the_tests_own_are_left_alone() {
-        read(&[], &[("PATH", "/bin"), ("GRAPEVINE_WRITE", "1"), ("GRAPEVINE_CONFIG", "x.toml")], "").unwrap();
+        let variables = [
+            ("PATH", "/bin"),
+            ("GRAPEVINE_WRITE", "1"),
+            ("GRAPEVINE_CONFIG", "x.toml"),
+            ("GRAPEVINE_TEST_REDIS_URL", "redis://x"),
+        ];
+        read(&[], &variables, "").unwrap();
     }
 }

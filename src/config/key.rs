@@ -18,8 +18,10 @@ pub enum Key {
 /// What the environment's names start with.
 pub(super) const PREFIX: &str = "GRAPEVINE_";
 
-/// Names with our prefix that are no settings: where the file is, and what the tests' generator reads.
-pub(super) const NOT_SETTINGS: [&str; 2] = ["GRAPEVINE_CONFIG", "GRAPEVINE_WRITE"];
+/// Whether a name with our prefix is none of a setting: where the file is, and what our tests read.
+pub(super) fn is_reserved(name: &str) -> bool {
+    matches!(name, "GRAPEVINE_CONFIG" | "GRAPEVINE_WRITE") || name.starts_with("GRAPEVINE_TEST_")
+}
 
 impl Key {
     pub const ALL: [Self; 10] = [

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::key::{NOT_SETTINGS, PREFIX};
+use super::key::{PREFIX, is_reserved};
 use super::{ConfigError, Key};
 
 /// A value as it was found, and what to call it in an error.
@@ -25,7 +25,7 @@ pub(super) fn of_flags(flags: Vec<(Key, String)>) -> Layer {
 pub(super) fn of_environment(variables: impl IntoIterator<Item = (String, String)>) -> Result<Layer, ConfigError> {
     let mut layer = Layer::new();
     for (name, text) in variables {
-        if text.is_empty() || NOT_SETTINGS.contains(&name.as_str()) {
+        if text.is_empty() || is_reserved(&name) {
             continue;
         }
         if let Some(key) = Key::ALL.into_iter().find(|key| key.common_variable() == Some(name.as_str())) {

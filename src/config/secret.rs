@@ -39,7 +39,7 @@ pub fn make_secret(data_dir: &Path, chance: &dyn Chance) -> Result<[u8; 32], Con
         file.sync_all()?;
         // A link, not a rename: where two starts race, the first one's secret stands.
         match fs::hard_link(&draft, &path) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
             _ => fs::remove_file(&draft),
         }
     };

@@ -31,6 +31,7 @@ mod links;
 mod members;
 mod node;
 mod policies;
+mod reward_changes;
 mod rewards;
 mod scan;
 mod subscriptions;
@@ -81,6 +82,7 @@ pub struct Mutation(
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
     claims::ClaimMutation,
+    reward_changes::RewardMutation,
     keys::KeyMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,

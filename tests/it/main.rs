@@ -5,6 +5,7 @@ mod support;
 
 mod api;
 mod database;
+mod demo;
 mod flows;
 mod http;
 mod import;
