@@ -9,6 +9,7 @@ use super::connection::{Connection, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
 use super::journeys::{Conversion, Touchpoint};
 use super::node::require_growth;
+use super::policies::AttributionPolicy;
 use super::scalars::{Decimal, Money};
 use super::{AttributionModel, Campaign, Creator, Member, RequestContext, RequestExt};
 use crate::attribution::reads::{RecordFilter, RecordParent, record_count, record_page};
@@ -219,6 +220,11 @@ impl AttributionExplanation {
     /// The conversion.
     async fn conversion(&self) -> Conversion {
         self.0.conversion.clone().into()
+    }
+
+    /// The policy that judged it.
+    async fn policy(&self) -> Result<AttributionPolicy> {
+        Ok(AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)?)
     }
 
     /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.

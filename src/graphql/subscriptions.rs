@@ -23,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Subscription;
 
+/// What changes are pushed.
 #[Subscription]
 impl Subscription {
     /// Alerts as they are raised, each once and none left out. Pass as `after` the cursor of the last alert that was seen to go on from

@@ -15,7 +15,7 @@ const BROWSER: &str =
 const PREVIEW: &str = "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)";
 
 /// Makes a creator, a campaign and a link to a page with parameters of its own.
-async fn link(front: &Front) -> Link {
+pub async fn link(front: &Front) -> Link {
     let (app, scope) = (&front.app, &front.app.scope);
     let mut conn = app.db.conn().await.unwrap();
     let creator = NewCreator { handle: "mia".into(), display_name: None, tier: None };

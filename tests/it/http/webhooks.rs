@@ -9,7 +9,7 @@ use crate::support::TestSource;
 
 const SIGNATURE: &str = "x-webhook-signature";
 
-async fn send(front: &Front, source: &TestSource, body: &[u8]) -> Response {
+pub async fn send(front: &Front, source: &TestSource, body: &[u8]) -> Response {
     let signature = sign_generic(source.secret.as_bytes(), body);
     let request = front.client.post(format!("{}/webhooks/{}", front.url, source.slug)).header(SIGNATURE, signature);
     request.body(body.to_vec()).send().await.unwrap()
