@@ -160,7 +160,6 @@ impl ForestQuery {
 
     /// The leading referrers. Amounts are in the campaign's currency where one is named, else in the brand's own.
     #[graphql(complexity = "page_cost(Some(first), None, child_complexity)")]
-    #[expect(clippy::too_many_arguments, reason = "the field's contract")]
     async fn top_referrers(
         &self,
         ctx: &Context<'_>,

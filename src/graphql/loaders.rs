@@ -123,6 +123,8 @@ loaders! {
     campaigns: Uuid => Campaign = campaigns::by_ids;
     /// What was spent of each campaign's budget, by currency.
     spent: Uuid => Vec<Money> = spent;
+    /// What is payable to each creator or member, by currency.
+    payable: Uuid => Vec<Money> = payable;
     /// Policies by campaign and version.
     policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
     members: Uuid => Member = members::by_ids;
@@ -164,6 +166,10 @@ async fn member_values(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<H
 
 async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
     Ok(by_owner(ledger::campaigns_spent(conn, scope, ids).await?))
+}
+
+async fn payable(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
+    Ok(by_owner(ledger::payable(conn, scope, ids).await?))
 }
 
 fn by_owner(balances: Vec<ledger::Balance>) -> HashMap<Uuid, Vec<Money>> {

@@ -246,7 +246,7 @@ pub async fn balances_of(ctx: &Context<'_>, owner_id: Uuid) -> Result<Vec<Money>
     if !request.sees_creator(Some(owner_id)) {
         return Ok(Vec::new());
     }
-    let balances = request.loaders.balances.load(owner_id).await?.unwrap_or_default();
+    let balances = request.loaders.payable.load(owner_id).await?.unwrap_or_default();
     Ok(balances.into_iter().map(Money::from).collect())
 }
 
