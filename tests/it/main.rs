@@ -3,9 +3,11 @@
 
 mod support;
 
+mod cohorts;
 mod database;
 mod demo;
 mod flows;
+mod graphql;
 mod http;
 mod import;
 mod kit;
