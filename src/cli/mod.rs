@@ -2,7 +2,10 @@
 //! Start with [`Command`]; each group of commands has a file, and `context.rs` is what they share.
 
 mod context;
+mod demo;
 mod flags;
+mod import;
+mod import_events;
 mod keys;
 mod post;
 mod send_event;
@@ -48,6 +51,11 @@ enum Command {
     /// Manage API keys
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// Load the demo brand, unless it is there, and print its key
+    Demo(demo::Demo),
+    /// Import a file of history; what is turned away is told line by line in FILE.rejected.csv
+    #[command(subcommand)]
+    Import(import::ImportCommand),
     /// Send one signed test event to a webhook source
     SendEvent(Box<send_event::SendEvent>),
 }
@@ -70,6 +78,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Schema => print!("{}", graphql::sdl()),
         Command::Config => print!("{}", config::show(&context.draft)),
         Command::Key(command) => command.run(&context).await?,
+        Command::Demo(command) => command.run(&context).await?,
+        Command::Import(command) => command.run(&context).await?,
         Command::SendEvent(command) => return command.run(&context).await,
     }
     Ok(ExitCode::SUCCESS)

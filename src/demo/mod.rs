@@ -75,24 +75,31 @@ pub async fn load(app: &App, options: &DemoOptions, progress: &(dyn Fn(Progress)
     store::summary(&mut *app.db.conn().await?, &brand.scope(), SLUG, Some(cast.key)).await
 }
 
-/// Sends the events in the order in which they happened, and lets the worker keep up.
+/// Sends the events in the order in which they happened. While the worker takes one part in, the next is sent.
 async fn tell(app: &App, brand: &Brand, mut scenes: Vec<Scene>, progress: &(dyn Fn(Progress) + Sync)) -> Result<()> {
     scenes.sort_by_key(|scene| scene.at);
     let origin = Origin::import(brand.scope());
     let total_count = scenes.len() as u64;
     let mut done_count = 0;
     progress(Progress { done_count, total_count });
-    for (index, chunk) in scenes.chunks(CHUNK_EVENTS).enumerate() {
-        for part in chunk.chunks(EVENTS_PER_REQUEST_MAX) {
-            let items = part.iter().flat_map(|scene| parse(Scheme::Generic, &to_bytes(scene)).items).collect();
-            app.door.accept(&origin, items).await?;
-        }
-        worker::drain(app).await?;
-        if index == 0 {
-            store::analyze(&mut *app.db.conn().await?).await?;
-        }
-        done_count += chunk.len() as u64;
+    let mut chunks = scenes.chunks(CHUNK_EVENTS);
+    send(app, &origin, chunks.next().unwrap_or_default()).await?;
+    worker::drain(app).await?;
+    store::analyze(&mut *app.db.conn().await?).await?;
+    for chunk in chunks {
+        done_count += CHUNK_EVENTS as u64;
         progress(Progress { done_count, total_count });
+        tokio::try_join!(send(app, &origin, chunk), worker::drain(app))?;
+    }
+    worker::drain(app).await?;
+    progress(Progress { done_count: total_count, total_count });
+    Ok(())
+}
+
+async fn send(app: &App, origin: &Origin, scenes: &[Scene]) -> Result<()> {
+    for part in scenes.chunks(EVENTS_PER_REQUEST_MAX) {
+        let items = part.iter().flat_map(|scene| parse(Scheme::Generic, &to_bytes(scene)).items).collect();
+        app.door.accept(origin, items).await?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::RequestExt;
 use super::context::to_id;
+use super::keys::{ApiKey, Role};
 use crate::access;
 use crate::base::{Error, Kind};
 
@@ -23,10 +24,10 @@ pub struct Brand {
 /// The bearer of the key.
 #[derive(SimpleObject, Clone, Debug)]
 pub struct Viewer {
-    /// The key that was shown.
-    pub key_id: Option<ID>,
-    /// The key's role, for example `growth`.
-    pub role: String,
+    /// The key that was shown; null for work of the process itself.
+    pub key: Option<ApiKey>,
+    /// The key's role.
+    pub role: Role,
     /// What the role may do, for example `READ_GROWTH`.
     pub scopes: Vec<String>,
     /// The one creator whom a key of role `creator` sees.
@@ -44,11 +45,16 @@ impl ViewerQuery {
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
         let request = ctx.request()?;
         let scope = &request.scope;
-        let brand = access::brand_by_id(&mut *request.conn().await?, scope.brand_id).await?;
+        let mut conn = request.conn().await?;
+        let brand = access::brand_by_id(&mut conn, scope.brand_id).await?;
+        let key = match scope.key_id {
+            Some(id) => access::key_by_id(&mut conn, scope, id).await?,
+            None => None,
+        };
         let brand = brand.ok_or_else(|| Error::fault("reading the bearer's brand", "it is gone"))?;
         Ok(Viewer {
-            key_id: scope.key_id.map(|id| to_id(Kind::Key, id)),
-            role: scope.role.as_str().to_owned(),
+            key: key.map(Into::into),
+            role: scope.role.into(),
             scopes: scope.role.permissions().map(|permission| permission.as_str().to_owned()).collect(),
             creator_id: scope.creator_id.map(|id| to_id(Kind::Creator, id)),
             brand: Brand {

@@ -150,45 +150,6 @@ impl Campaign {
         Ok(own.unwrap_or_else(|| base::Money::zero(self.0.currency)).into())
     }
 
-    /// Who is credited for conversions that touches of this campaign led to, the latest conversion first.
-    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
-    async fn attribution_records(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
-        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
-        #[graphql(desc = "Which records.")] filter: Option<AttributionFilter>,
-    ) -> Result<Connection<AttributionRecord>> {
-        records_of(ctx, RecordParent::Campaign, self.0.id, (first, after), filter.as_ref()).await
-    }
-
-    /// How many new members each member of this campaign brings, by the interval in which they signed up; as the field of the same name at
-    /// the root.
-    #[graphql(complexity = "cohorts_cost(child_complexity)")]
-    async fn k_factor_cohorts(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "How long the sign-ups of one cohort are gathered.", default_with = "CohortInterval::Week")]
-        interval: CohortInterval,
-        #[graphql(desc = "A day of the first interval.")] from: Date,
-        #[graphql(desc = "The day after the last one: it is not included itself.")] to: Date,
-        #[graphql(desc = "The windows in days: 1 to 10 of them, each 1 to 365.", default_with = "vec![7, 14, 30]")]
-        windows_days: Vec<i32>,
-    ) -> Result<Vec<KFactorCohort>> {
-        let arguments = CohortArguments { interval, from, to, windows_days, segment_by: CohortSegment::None };
-        cohorts_of(ctx, Some(self.0.id), arguments).await
-    }
-
-    /// What the fraud rules made of touches of the campaign's links.
-    async fn fraud_metrics(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The first moment that counts.")] from: Option<DateTime<Utc>>,
-        #[graphql(desc = "The moment from which on nothing counts.")] to: Option<DateTime<Utc>>,
-    ) -> Result<FraudMetrics> {
-        metrics_of(ctx, MetricsParent::Campaign, self.0.id, self.0.currency, (from, to)).await
-    }
-
     /// The creators with a link in this campaign, the oldest first.
     #[graphql(complexity = "page_cost(first, None, child_complexity)")]
     async fn creators(
@@ -212,6 +173,44 @@ impl Campaign {
                 async move { creators::count(&mut *request.conn().await?, &request.scope, &filter).await }.boxed()
             },
         ))
+    }
+
+    /// Who got which share of the credit for conversions of this campaign, the newest first.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn attribution_records(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+        #[graphql(desc = "Which records.")] filter: Option<AttributionFilter>,
+    ) -> Result<Connection<AttributionRecord>> {
+        records_of(ctx, RecordParent::Campaign, self.0.id, (first, after), filter.as_ref()).await
+    }
+
+    /// What was judged of the campaign's touches, and what its open alerts weigh.
+    async fn fraud_metrics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first moment that counts.")] from: Option<DateTime<Utc>>,
+        #[graphql(desc = "The moment from which on nothing counts.")] to: Option<DateTime<Utc>>,
+    ) -> Result<FraudMetrics> {
+        metrics_of(ctx, MetricsParent::Campaign, self.0.id, self.0.currency, (from, to)).await
+    }
+
+    /// How many new members each member of this campaign brings, by the interval in which they signed up.
+    #[graphql(complexity = "cohorts_cost(child_complexity)")]
+    async fn k_factor_cohorts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "How long the sign-ups of one cohort are gathered.", default_with = "CohortInterval::Week")]
+        interval: CohortInterval,
+        #[graphql(desc = "A day of the first interval.")] from: Date,
+        #[graphql(desc = "The day after the last one: it is not included itself.")] to: Date,
+        #[graphql(desc = "The windows in days: 1 to 10 of them, each 1 to 365.", default_with = "vec![7, 14, 30]")]
+        windows_days: Vec<i32>,
+    ) -> Result<Vec<KFactorCohort>> {
+        let segment_by = CohortSegment::None;
+        cohorts_of(ctx, Some(self.0.id), CohortArguments { interval, from, to, windows_days, segment_by }).await
     }
 }
 

@@ -10,9 +10,9 @@ use super::connection::{Connection, forward, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
 use super::fraud::{FraudMetrics, metrics_of};
 use super::node::require_growth;
+use super::rewards::balances_of;
 use super::scalars::Money;
 use super::{AttributionModel, Link, Platform, RequestContext, RequestExt};
-use crate::access::Permission;
 use crate::attribution::reads::RecordParent;
 use crate::base::{Cursor, Error, Kind, ListKey, Page};
 use crate::creators::{self, PerformanceQuery};
@@ -207,7 +207,7 @@ impl Creator {
         Ok(request.loaders.performances.require((self.0.id, query)).await?.into())
     }
 
-    /// What the creator is credited for, the latest conversion first.
+    /// Who got which share of the credit for conversions of this creator, the newest first.
     #[graphql(complexity = "page_cost(first, None, child_complexity)")]
     async fn attribution_records(
         &self,
@@ -219,23 +219,19 @@ impl Creator {
         records_of(ctx, RecordParent::Creator, self.0.id, (first, after), filter.as_ref()).await
     }
 
-    /// What the fraud rules made of touches of the creator's links.
+    /// What was judged of the creator's touches, and what its open alerts weigh.
     async fn fraud_metrics(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The first moment that counts.")] from: Option<DateTime<Utc>>,
         #[graphql(desc = "The moment from which on nothing counts.")] to: Option<DateTime<Utc>>,
     ) -> Result<FraudMetrics> {
-        let currency = ctx.request()?.scope.currency;
-        metrics_of(ctx, MetricsParent::Creator, self.0.id, currency, (from, to)).await
+        metrics_of(ctx, MetricsParent::Creator, self.0.id, ctx.request()?.scope.currency, (from, to)).await
     }
 
     /// What can be paid to the creator now, one amount per currency; empty where nothing ever could.
     async fn balances(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
-        let request = ctx.request()?;
-        request.require(Permission::ReadMoney)?;
-        let balances = request.loaders.payable.load(self.0.id).await?;
-        Ok(balances.unwrap_or_default().into_iter().map(Into::into).collect())
+        balances_of(ctx, self.0.id).await
     }
 }
 

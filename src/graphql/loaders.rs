@@ -25,7 +25,7 @@ use crate::fraud::reads::{self as fraud, FraudAlert, Judgement, Metrics};
 use crate::journeys::Conversion;
 use crate::ledger::{self, Entry};
 use crate::links::{self, Link};
-use crate::members::{self, Member};
+use crate::members::{self, DegreeSums, DownlineQuery, Member};
 use crate::rewards::reads::{self as rewards, Reward};
 
 const BATCH_KEYS_MAX: usize = 500;
@@ -123,11 +123,15 @@ loaders! {
     campaigns: Uuid => Campaign = campaigns::by_ids;
     /// What was spent of each campaign's budget, by currency.
     spent: Uuid => Vec<Money> = spent;
-    /// What is payable to each creator or member, by currency.
-    payable: Uuid => Vec<Money> = payable;
     /// Policies by campaign and version.
     policies: (Uuid, i32) => Policies = campaigns::policies_by_versions;
     members: Uuid => Member = members::by_ids;
+    /// Ancestors by member and hops, the nearest first.
+    ancestors: (Uuid, i32) => Vec<Member> = members::ancestors_of;
+    referees: ListKey => Vec<Member> = members::referees_of;
+    downlines: (Uuid, DownlineQuery) => Vec<DegreeSums> = members::downlines;
+    /// The value of each member's own sales in the brand's currency, in minor units.
+    member_values: Uuid => i64 = member_values;
     links: Uuid => Link = links::by_ids;
     attribution_records: Uuid => AttributionRecord = attribution::records_by_ids;
     /// The first records of a creator or a campaign.
@@ -154,12 +158,12 @@ loaders! {
     link_counts: Uuid => i64 = links::counts_of_creators;
 }
 
-async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
-    Ok(by_owner(ledger::campaigns_spent(conn, scope, ids).await?))
+async fn member_values(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
+    members::values_of(conn, scope, ids, scope.currency).await
 }
 
-async fn payable(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
-    Ok(by_owner(ledger::payable(conn, scope, ids).await?))
+async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
+    Ok(by_owner(ledger::campaigns_spent(conn, scope, ids).await?))
 }
 
 fn by_owner(balances: Vec<ledger::Balance>) -> HashMap<Uuid, Vec<Money>> {

@@ -18,7 +18,10 @@ mod claims;
 mod cohorts;
 mod creator_changes;
 mod creators;
+mod downlines;
 mod enums;
+mod forest;
+mod keys;
 mod events;
 mod fraud;
 mod ingest;
@@ -35,6 +38,8 @@ mod subscriptions;
 
 use async_graphql::{MergedObject, SDLExportOptions};
 
+use chrono::{DateTime, Utc};
+
 use crate::app::App;
 use crate::base::limits::{GRAPHQL_BRACKETS_MAX, GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX};
 
@@ -48,6 +53,8 @@ pub use members::Member;
 pub use node::Node;
 pub use subscriptions::Subscription;
 
+const MOMENT: &str = "A moment as RFC 3339 writes it, for example `2026-03-01T12:00:00Z`. Answers are in UTC.";
+
 /// The executable schema.
 pub type Schema = async_graphql::Schema<Query, Mutation, Subscription>;
 
@@ -59,6 +66,7 @@ pub struct Query(
     creators::CreatorQuery,
     campaigns::CampaignQuery,
     members::MemberQuery,
+    forest::ForestQuery,
     links::LinkQuery,
     attribution::AttributionQuery,
     cohorts::CohortQuery,
@@ -75,6 +83,7 @@ pub struct Mutation(
     link_changes::LinkMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
+    keys::KeyMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
 );
@@ -97,6 +106,7 @@ fn builder() -> async_graphql::SchemaBuilder<Query, Mutation, Subscription> {
         .limit_recursive_depth(GRAPHQL_BRACKETS_MAX)
         .limit_complexity(GRAPHQL_COST_MAX)
         .limit_directives(GRAPHQL_DIRECTIVES_MAX)
+        .override_output_type_description::<DateTime<Utc>>(MOMENT)
         .disable_suggestions()
         .extension(errors::Reveal)
         .extension(limits::Limits)

@@ -239,6 +239,17 @@ pub async fn rewards_of_member(
     }))
 }
 
+/// What is payable to a creator or a member now, one amount per currency: one statement however many ask.
+pub async fn balances_of(ctx: &Context<'_>, owner_id: Uuid) -> Result<Vec<Money>> {
+    let request = ctx.request()?;
+    request.require(Permission::ReadMoney)?;
+    if !request.sees_creator(Some(owner_id)) {
+        return Ok(Vec::new());
+    }
+    let balances = request.loaders.balances.load(owner_id).await?.unwrap_or_default();
+    Ok(balances.into_iter().map(Money::from).collect())
+}
+
 #[derive(Default)]
 pub struct RewardQuery;
 

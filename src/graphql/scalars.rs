@@ -108,7 +108,7 @@ pub fn to_ppm(value: f64, path: &[&str]) -> base::Result<i64> {
     if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || fraction.len() > 6 {
         return Err(refuse());
     }
-    format!("{whole}{fraction:0<6}").parse().map_err(|_: std::num::ParseIntError| refuse())
+    format!("{whole}{fraction:0<6}").parse().map_err(|_error: std::num::ParseIntError| refuse())
 }
 
 /// The same for values that fit 32 bits.

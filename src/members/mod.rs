@@ -4,6 +4,7 @@
 pub mod import;
 mod placement;
 mod store;
+mod tree;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -11,7 +12,12 @@ use uuid::Uuid;
 use crate::text_enum;
 
 pub use placement::{Placement, place};
-pub use store::{NewMember, by_external_ids, by_ids, count_referees, insert_members, next_numbers, open_segments};
+pub use store::{
+    ALL_HOPS, DegreeSums, DownlineQuery, MemberFilter, NewMember, RankingQuery, Standing, ancestors_of,
+    by_external_ids, by_ids, count, count_referees, descendants, downlines, insert_members, next_numbers,
+    open_segments, page, referees_of, top_referrers, values_of,
+};
+pub use tree::{Tree, Way, tree, way};
 
 text_enum! {
     /// How far a member has come. An ERASED one keeps its place in the forest and nothing else.

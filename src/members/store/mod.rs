@@ -1,6 +1,18 @@
 //! Members in PostgreSQL. `path` is an ltree: it is read as text and bound as text.
 
+/// The columns of a [`MemberRow`] from the alias `m`, as a literal for `concat!`.
+macro_rules! member_columns {
+    () => {
+        "m.id, m.number, m.external_id, m.person_id, m.status, m.referrer_id, m.creator_id, m.campaign_id,
+         m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count"
+    };
+}
+
+mod downline;
 mod insert;
+mod lists;
+mod standing;
+mod upline;
 
 use std::collections::HashMap;
 
@@ -15,7 +27,11 @@ use super::{Member, MemberStatus};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
+pub use downline::{DegreeSums, DownlineQuery, descendants, downlines};
 pub use insert::{NewMember, count_referees, insert_members, next_numbers, open_segments};
+pub use lists::{MemberFilter, count, page, referees_of};
+pub use standing::{RankingQuery, Standing, top_referrers, values_of};
+pub use upline::{ALL_HOPS, ancestors_of};
 
 /// A member as a statement returns it: select [`MEMBER_COLUMNS`] of an alias `m`.
 #[derive(QueryableByName)]
@@ -73,14 +89,6 @@ impl MemberRow {
             referee_count: self.referee_count,
         })
     }
-}
-
-/// The columns of a [`MemberRow`] from the alias `m`, as a literal for `concat!`.
-macro_rules! member_columns {
-    () => {
-        "m.id, m.number, m.external_id, m.person_id, m.status, m.referrer_id, m.creator_id, m.campaign_id,
-         m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count"
-    };
 }
 
 /// Members by identifier; what is missing does not exist.

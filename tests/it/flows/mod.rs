@@ -1,3 +1,4 @@
 //! Whole stories, from the door to the books.
 
+mod kill;
 mod pipeline;
