@@ -3,6 +3,7 @@
 
 mod support;
 
+mod api;
 mod cohorts;
 mod database;
 mod demo;
