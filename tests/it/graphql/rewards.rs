@@ -50,7 +50,8 @@ async fn a_list_takes_as_many_statements_for_many_as_for_few() {
         app.data(query, json!({ "first": first })).await;
         counts.push(app.statement_count() - before);
     }
-    assert!(counts[2] <= 6, "{counts:?}");
+    // The page, creators, members (as beneficiaries and as referees), campaigns and entries, each with the pool's look at its connection.
+    assert!(counts.iter().all(|count| *count <= 12), "{counts:?}");
 }
 
 const ISSUE: &str = "mutation($input: IssueRewardInput!) { issueReward(input: $input) {
