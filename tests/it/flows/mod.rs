@@ -2,3 +2,4 @@
 
 mod kill;
 mod pipeline;
+mod referral_loop;

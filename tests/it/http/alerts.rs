@@ -6,9 +6,9 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::front::Front;
-use super::peers::run;
 use super::redirects::link;
 use crate::support::TestSource;
+use crate::support::peers::run;
 
 const ALERTS: &str = "subscription($after: String) { fraudAlerts(after: $after) { cursor node { id occurrences } } }";
 

@@ -77,7 +77,7 @@ impl Front {
     /// Stops the server and waits for its end, in at most five seconds.
     pub async fn close(self) {
         self.stop.cancel();
-        tokio::time::timeout(Duration::from_secs(5), self.served).await.expect("it stops in time").unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(5), self.served).await.unwrap().unwrap().unwrap();
     }
 
     pub fn stop(&self) {

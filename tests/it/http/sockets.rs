@@ -4,7 +4,7 @@ use grapevine::access::revoke_key;
 use serde_json::{Value, json};
 
 use super::front::{Front, SUBSCRIPTION, short_deadlines};
-use super::peers::run;
+use crate::support::peers::run;
 
 /// Says raw messages and returns the last line: the close code, or the status of a refused upgrade.
 async fn end_of(front: &Front, messages: Value, options: Value) -> Value {

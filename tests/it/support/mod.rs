@@ -3,6 +3,7 @@
 
 mod app;
 mod database;
+pub mod peers;
 mod servers;
 
 pub use app::{TestApp, TestSource};
