@@ -29,7 +29,12 @@ fn spawn(app: &TestApp, command: &str) -> Child {
     let folder = target_dir().join("kill-test");
     std::fs::create_dir_all(&folder).unwrap();
     let settings = &app.settings;
-    Command::new(env!("CARGO_BIN_EXE_grapevine"))
+    let mut binary = Command::new(env!("CARGO_BIN_EXE_grapevine"));
+    // The binary refuses settings that it does not know, and ours are none of its own.
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRAPEVINE_")) {
+        binary.env_remove(name);
+    }
+    binary
         .arg(command)
         .current_dir(&folder)
         .env("DATABASE_URL", app.database_url())
