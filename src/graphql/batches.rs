@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::attribution::reads::{self as attribution, AttributionRecord, RecordFilter, RecordParent};
-use crate::base::{Currency, Page, Result, Slice};
+use crate::base::{Currency, Money, Page, Result, Slice};
 use crate::db::Conn;
 use crate::fraud::reads::{self as fraud, Metrics, MetricsParent};
 use crate::journeys::Conversion;
@@ -100,6 +100,15 @@ pub async fn fraud_metrics(
         sums.extend(keys.into_iter().filter_map(|key| Some((key.clone(), *found.get(&key.parent_id)?))));
     }
     Ok(sums)
+}
+
+/// What is payable to creators and members, by owner.
+pub async fn balances(conn: &mut Conn, scope: &Scope, owner_ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {
+    let mut by_owner: HashMap<Uuid, Vec<Money>> = HashMap::new();
+    for balance in ledger::payable(conn, scope, owner_ids).await? {
+        by_owner.entry(balance.owner_id).or_default().push(balance.money);
+    }
+    Ok(by_owner)
 }
 
 /// The ledger entries of rewards, by reward.

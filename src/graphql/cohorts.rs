@@ -38,6 +38,7 @@ pub enum CohortSegment {
 
 /// The members who signed up in one interval.
 #[derive(SimpleObject, Clone, Debug)]
+#[graphql(name = "KFactorCohort")]
 pub struct KFactorCohort {
     /// The first day of the interval.
     pub start: Date,
@@ -51,6 +52,7 @@ pub struct KFactorCohort {
 
 /// What the members of a cohort did within so many days of their own sign-up.
 #[derive(SimpleObject, Clone, Debug)]
+#[graphql(name = "KFactorWindow")]
 pub struct KFactorWindow {
     /// The days of the window.
     pub days: i32,

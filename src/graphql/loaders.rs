@@ -23,7 +23,8 @@ use crate::db::{Conn, Db};
 use crate::events::reads::{self as events, InboundEvent};
 use crate::fraud::reads::{self as fraud, FraudAlert, Judgement, Metrics};
 use crate::journeys::Conversion;
-use crate::ledger::{self, Entry};
+use crate::ledger;
+use crate::ledger::Entry;
 use crate::links::{self, Link};
 use crate::members::{self, DegreeSums, DownlineQuery, Member};
 use crate::rewards::reads::{self as rewards, Reward};
@@ -149,6 +150,8 @@ loaders! {
     reward_pages: MemberPageKey => Slice<Reward> = batches::reward_pages;
     /// The ledger entries of a reward.
     ledger_entries: Uuid => Vec<Entry> = batches::ledger_entries;
+    /// What is payable to a creator or a member.
+    balances: Uuid => Vec<Money> = batches::balances;
     fraud_alerts: Uuid => FraudAlert = fraud::alerts_by_ids;
     /// The last judgement on a member.
     judgements: Uuid => Judgement = fraud::judgements_of_members;

@@ -3,9 +3,12 @@
 
 mod support;
 
+mod api;
+mod cohorts;
 mod database;
 mod demo;
 mod flows;
+mod graphql;
 mod http;
 mod import;
 mod kit;

@@ -121,6 +121,9 @@ async fn kill_while_sending(app: &TestApp, source: &TestSource) -> Arc<Sending> 
         let mut processes = [spawn(app, "serve"), spawn(app, "work")];
         let before = sending.acknowledged.lock().unwrap().len();
         while sending.acknowledged.lock().unwrap().len() <= before {
+            for process in &mut processes {
+                assert!(process.try_wait().unwrap().is_none(), "a process ended by itself");
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         tokio::time::sleep(Duration::from_millis(300 + random_below(1_200))).await;

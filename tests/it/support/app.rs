@@ -219,6 +219,13 @@ fn settings(database: &Database, address: SocketAddr) -> Settings {
     }
 }
 
+/// A free port below those that the system hands out by itself: a client that calls a server which is down could be given the very
+/// port that it calls, and would then talk to itself.
 fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    loop {
+        let port = 10_000 + u16::from_be_bytes(random_bytes(&SystemChance)) % 10_000;
+        if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
 }

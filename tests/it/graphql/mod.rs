@@ -1,0 +1,7 @@
+//! What the GraphQL API reads and changes, each noun over a world that the pipeline made.
+
+mod attribution;
+mod events;
+mod fraud;
+mod rewards;
+mod world;
