@@ -5,6 +5,7 @@ mod support;
 
 mod api;
 mod cohorts;
+mod codes;
 mod database;
 mod demo;
 mod flows;
