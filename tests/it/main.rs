@@ -5,6 +5,7 @@ mod support;
 
 mod api;
 mod cohorts;
+mod access;
 mod database;
 mod demo;
 mod flows;
