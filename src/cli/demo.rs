@@ -19,6 +19,8 @@ use crate::demo::{DemoOptions, DemoSummary, load};
 /// The demo's brand.
 pub const BRAND: &str = "demo";
 const KEY_FILE: &str = "demo-key";
+/// There while the demo is being loaded, and still there after a load that was cut off.
+const LOADING_FILE: &str = "demo-loading";
 
 #[derive(Args)]
 pub struct Demo {
@@ -64,29 +66,48 @@ pub async fn ensure(app: &App, options: &DemoOptions) -> Result<(DemoSummary, St
         bar.set_length(progress.total_count);
         bar.set_position(progress.done_count);
     };
+    let data_dir = &app.settings.data_dir;
+    let was_cut_off = kept(data_dir, LOADING_FILE).is_some();
+    keep(data_dir, LOADING_FILE, "the demo brand is being loaded")?;
     let mut summary = load(app, options, &progress).await?;
     bar.finish_and_clear();
-    let data_dir = &app.settings.data_dir;
+    if was_cut_off && summary.key.is_none() {
+        let folder = data_dir.display();
+        tracing::warn!(
+            "the demo brand was cut off while it was loaded and is incomplete: remove {folder} to load it anew"
+        );
+    } else {
+        let removed = fs::remove_file(data_dir.join(LOADING_FILE));
+        removed.map_err(|error| Error::fault("finishing the demo", error))?;
+    }
     let key = match (summary.key.take(), kept_key(data_dir)) {
         (None, Some(key)) => return Ok((summary, key)),
         (Some(key), _) => key,
         (None, None) => make_key(app).await?,
     };
-    keep_key(data_dir, &key).map_err(|error| Error::fault("keeping the demo's key", error))?;
+    keep(data_dir, KEY_FILE, &key)?;
     Ok((summary, key))
 }
 
 /// The key that an earlier start kept.
 pub fn kept_key(data_dir: &Path) -> Option<String> {
-    let text = fs::read_to_string(data_dir.join(KEY_FILE)).ok()?;
+    kept(data_dir, KEY_FILE)
+}
+
+fn kept(data_dir: &Path, name: &str) -> Option<String> {
+    let text = fs::read_to_string(data_dir.join(name)).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-fn keep_key(data_dir: &Path, key: &str) -> std::io::Result<()> {
-    fs::create_dir_all(data_dir)?;
-    let mut options = OpenOptions::new();
-    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(data_dir.join(KEY_FILE))?;
-    writeln!(file, "{key}")
+/// Writes a file of the data folder that only its owner may read.
+fn keep(data_dir: &Path, name: &str, text: &str) -> Result<()> {
+    let write = || {
+        fs::create_dir_all(data_dir)?;
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(data_dir.join(name))?;
+        writeln!(file, "{text}")
+    };
+    write().map_err(|error| Error::fault("writing to the data folder", error))
 }
 
 async fn make_key(app: &App) -> Result<String> {

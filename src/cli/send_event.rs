@@ -13,7 +13,7 @@ use crate::platforms::sign_generic;
 
 #[derive(Args)]
 pub struct SendEvent {
-    /// Slug of the webhook source: the last part of its address
+    /// Address of the webhook source, or only its slug: the last part of the address
     #[arg(long, value_name = "SLUG")]
     source: String,
     /// click, view, install, open, signup, activation, conversion, refund or identify
@@ -49,7 +49,10 @@ pub struct SendEvent {
     /// The sender's identifier of the event: sent twice, it counts once [default: a new one]
     #[arg(long, value_name = "ID")]
     event_id: Option<String>,
-    /// Where to send it [default: public_url]
+    /// When it happened, in RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// Where to send it [default: the source's address, else public_url]
     #[arg(long, value_name = "URL")]
     to: Option<String>,
 }
@@ -57,7 +60,11 @@ pub struct SendEvent {
 impl SendEvent {
     pub async fn run(self, context: &Context) -> Result<ExitCode> {
         let app = context.app().await?;
-        let source = source_by_slug(&mut *app.db.conn().await?, &app.keyring, &self.source).await?;
+        let (home, slug) = match self.source.rsplit_once("/webhooks/") {
+            Some((home, slug)) => (Some(home), slug),
+            None => (None, self.source.as_str()),
+        };
+        let source = source_by_slug(&mut *app.db.conn().await?, &app.keyring, slug).await?;
         let source = source.ok_or_else(|| {
             Error::not_found(&["source"], "There is no such source: pass the last part of its webhook address.")
         })?;
@@ -65,8 +72,8 @@ impl SendEvent {
         let secret =
             source.secrets.first().ok_or_else(|| Error::fault("signing the event", "the source has no secret"))?;
         let signature = sign_generic(secret, &body);
-        let base = self.to.as_deref().unwrap_or(&app.settings.public_url).trim_end_matches('/');
-        let url = format!("{base}/webhooks/{}", self.source);
+        let base = self.to.as_deref().or(home).unwrap_or(&app.settings.public_url).trim_end_matches('/');
+        let url = format!("{base}/webhooks/{slug}");
         let (status, answer) = post_json(&url, ("x-webhook-signature", signature), body).await?;
         println!("{status} {answer}");
         Ok(if (200..300).contains(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -81,7 +88,7 @@ impl SendEvent {
         let fields = [
             ("event_type", Some(self.event_type.clone())),
             ("event_id", Some(event_id)),
-            ("timestamp", Some(context.env.now().to_rfc3339())),
+            ("timestamp", Some(self.at.clone().unwrap_or_else(|| context.env.now().to_rfc3339()))),
             ("creator_id", self.creator.clone()),
             ("campaign", self.campaign.clone()),
             ("user_id", self.user.clone()),

@@ -160,16 +160,21 @@ impl Campaign {
     ) -> Result<Connection<Creator>> {
         let request = ctx.request()?;
         let page = forward(first, after.as_deref())?;
-        let rows = request.loaders.creators_of_campaigns.load(ListKey::new(self.0.id, &page)).await?;
-        let mut slice = page.slice(rows.unwrap_or_default());
-        slice.items.retain(|creator| request.sees_creator(Some(creator.id)));
-        let campaign_id = Some(self.0.id);
+        let ids = request.scope.creator_id.map(|own| vec![own]);
+        let filter = creators::CreatorFilter { campaign_id: Some(self.0.id), ids, ..Default::default() };
+        // A key of role `creator` finds at most itself, wherever that stands in the whole list.
+        let slice = if request.scope.creator_id.is_some() {
+            let order = creators::CreatorOrder::CreatedAt;
+            creators::page(&mut *request.conn().await?, &request.scope, &filter, order, &page).await?
+        } else {
+            let rows = request.loaders.creators_of_campaigns.load(ListKey::new(self.0.id, &page)).await?;
+            page.slice(rows.unwrap_or_default())
+        };
         Ok(Connection::new(
             slice,
             |creator| Cursor::at(creator.created_at, creator.id),
             move |request| {
-                let ids = request.scope.creator_id.map(|own| vec![own]);
-                let filter = creators::CreatorFilter { campaign_id, ids, ..Default::default() };
+                let filter = filter.clone();
                 async move { creators::count(&mut *request.conn().await?, &request.scope, &filter).await }.boxed()
             },
         ))

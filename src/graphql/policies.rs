@@ -2,10 +2,11 @@
 
 use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 
-use super::scalars::{Money, MoneyInput, from_ppm, to_ppm, to_ppm_32};
+use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
 use super::{AttributionModel, RewardKind};
 use crate::base::{self, Currency, Error, Result};
 use crate::campaigns::{self, AttributionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft};
+use crate::fraud::SignalName;
 
 /// How conversions are attributed.
 #[derive(SimpleObject, Clone, Debug)]
@@ -116,20 +117,16 @@ pub struct SignalPolicy {
     pub weight: f64,
     /// Whether it counts.
     pub mode: SignalMode,
-    /// The signal's own threshold, where the policy sets one.
-    pub threshold: Option<f64>,
 }
 
 impl FraudPolicy {
     /// The policy of a version.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "thresholds are small numbers, shown to people")]
     pub fn new(version: i32, policy: &campaigns::FraudPolicy) -> Self {
         let signals = policy.signals.iter().map(|signal| SignalPolicy {
             name: signal.name.clone(),
             weight: from_ppm(signal.weight_ppm),
             mode: signal.mode.into(),
-            threshold: signal.threshold_ppm.map(|ppm| ppm as f64 / 1e6),
         });
         Self {
             version,
@@ -223,8 +220,6 @@ pub struct SignalPolicyInput {
     weight: f64,
     /// Whether it counts.
     mode: SignalMode,
-    /// The signal's own threshold.
-    threshold: Option<f64>,
 }
 
 /// The drafts of the three inputs.
@@ -285,9 +280,13 @@ fn fraud_draft(input: FraudPolicyInput) -> Result<FraudDraft> {
     let signal = |(index, signal): (usize, SignalPolicyInput)| -> Result<campaigns::SignalPolicy> {
         let index = index.to_string();
         let at = |field| ["fraud", "signals", index.as_str(), field];
+        if SignalName::parse(&signal.name).is_none() {
+            let known: Vec<&str> = SignalName::ALL.iter().map(|name| name.as_str()).collect();
+            return Err(Error::invalid(&at("name"), format!("Pass one of {}.", known.join(", "))));
+        }
         Ok(campaigns::SignalPolicy {
             weight_ppm: to_ppm_32(signal.weight, &at("weight"))?,
-            threshold_ppm: signal.threshold.map(|threshold| to_ppm(threshold, &at("threshold"))).transpose()?,
+            threshold_ppm: None,
             mode: signal.mode.into(),
             name: signal.name,
         })

@@ -100,7 +100,7 @@ impl MoneyInput {
 }
 
 /// A share, weight or score as millionths, exactly: from the shortest decimal that names the number, never by arithmetic.
-pub fn to_ppm(value: f64, path: &[&str]) -> base::Result<i64> {
+fn to_ppm(value: f64, path: &[&str]) -> base::Result<i64> {
     let refuse = || Error::invalid(path, "Pass a number that is not negative, with at most 6 decimal places.");
     let text = value.to_string();
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));

@@ -17,7 +17,7 @@ pub async fn make_campaign(app: &TestApp, input: Value) -> Value {
     let query = "mutation($i: CreateCampaignInput!) { createCampaign(input: $i) {
         campaign { id budget { amount currency } spent { amount } attributionPolicy { version model lookbackHours lastTouchWeight }
                    rewardPolicy { version tiers { degree amount { amount } shareOfConversion } escrowDays }
-                   fraudPolicy { blockScore reviewScore signals { name weight mode threshold } } }
+                   fraudPolicy { blockScore reviewScore signals { name weight mode } } }
         userErrors { code path message } } }";
     app.data(query, json!({ "i": input })).await["createCampaign"].take()
 }
@@ -40,7 +40,7 @@ async fn a_campaign_has_exact_policies_and_a_funded_budget() {
             "slug": "spring", "name": "Spring", "objective": "CONSIDERATION", "budget": { "amount": "1000.50", "currency": "EUR" },
             "attribution": { "model": "WEIGHTED_LAST_TOUCH", "lastTouchWeight": 0.7 },
             "reward": { "tiers": [{ "degree": 2, "shareOfConversion": 0.000001 }, { "degree": 1, "amount": { "amount": "5", "currency": "EUR" } }] },
-            "fraud": { "signals": [{ "name": "VELOCITY", "weight": 0.4, "mode": "SHADOW", "threshold": 12.5 }] }
+            "fraud": { "signals": [{ "name": "VELOCITY", "weight": 0.4, "mode": "SHADOW" }] }
         }),
     )
     .await;
@@ -52,7 +52,7 @@ async fn a_campaign_has_exact_policies_and_a_funded_budget() {
     assert_eq!(campaign["attributionPolicy"], expected);
     assert_eq!(campaign["rewardPolicy"]["tiers"][0]["amount"]["amount"], "5.00");
     assert_eq!(campaign["rewardPolicy"]["tiers"][1]["shareOfConversion"], 0.000_001);
-    let expected = json!([{ "name": "VELOCITY", "weight": 0.4, "mode": "SHADOW", "threshold": 12.5 }]);
+    let expected = json!([{ "name": "VELOCITY", "weight": 0.4, "mode": "SHADOW" }]);
     assert_eq!(campaign["fraudPolicy"]["signals"], expected);
 
     let query = "mutation($i: UpdateCampaignInput!) { updateCampaign(input: $i) {
@@ -85,6 +85,8 @@ async fn what_is_wrong_is_told_by_path_and_nothing_is_made() {
     assert_eq!(paths(&make_campaign(&app, wrong).await), expected);
     let wrong = json!({ "slug": "a", "name": "A", "objective": "AWARENESS", "reward": { "tiers": [{ "degree": 1, "shareOfConversion": 0.1234567 }] } });
     assert_eq!(paths(&make_campaign(&app, wrong).await), ["reward.tiers.0.shareOfConversion"]);
+    let wrong = json!({ "slug": "a", "name": "A", "objective": "AWARENESS", "fraud": { "signals": [{ "name": "NONSENSE", "weight": 1, "mode": "ON" }] } });
+    assert_eq!(paths(&make_campaign(&app, wrong).await), ["fraud.signals.0.name"]);
     assert_eq!(app.sql_count("select count(*) from campaigns").await, 0);
     make_campaign(&app, json!({ "slug": "a", "name": "A", "objective": "AWARENESS" })).await;
     let again = make_campaign(&app, json!({ "slug": "a", "name": "A", "objective": "AWARENESS" })).await;

@@ -3,3 +3,4 @@
 mod kill;
 mod pipeline;
 mod referral_loop;
+mod redis_lost;
