@@ -3,9 +3,10 @@
 
 mod support;
 
+mod access;
 mod api;
-mod cohorts;
 mod codes;
+mod cohorts;
 mod database;
 mod demo;
 mod flows;
