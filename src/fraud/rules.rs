@@ -32,7 +32,7 @@ text_enum! {
         ReferralVelocity = "REFERRAL_VELOCITY",
         /// Too many people from one address within the window.
         SharedAddress = "SHARED_ADDRESS",
-        /// The referee signed up on a device that the referrer used.
+        /// The referee signed up on a device, or in a browser, that the referrer used.
         SharedDevice = "SHARED_DEVICE",
     }
 }
@@ -43,8 +43,8 @@ impl SignalName {
     pub fn default_weight_ppm(self) -> i32 {
         match self {
             Self::SelfReferral | Self::Ring => 1_000_000,
-            Self::BotUserAgent | Self::ReferralVelocity => 600_000,
-            Self::Velocity | Self::SharedDevice => 500_000,
+            Self::BotUserAgent | Self::ReferralVelocity | Self::SharedDevice => 600_000,
+            Self::Velocity => 500_000,
             Self::SharedAddress => 400_000,
             Self::UnverifiedPlatform => 100_000,
         }

@@ -164,9 +164,16 @@ pub(super) async fn surroundings(
                     join people rp on rp.brand_id = r.brand_id and rp.id = r.person_id
                     join people alias on alias.brand_id = r.brand_id and alias.canonical_id = rp.canonical_id
                     join touchpoints t on t.brand_id = alias.brand_id and t.person_id = alias.id and t.device_hash = w.device_hash
+                    where r.brand_id = $1 and r.id = w.referrer_id and rp.canonical_id <> w.person_id)
+                or w.anonymous_hash is not null and exists (
+                    select from members r
+                    join people rp on rp.brand_id = r.brand_id and rp.id = r.person_id
+                    join people alias on alias.brand_id = r.brand_id and alias.canonical_id = rp.canonical_id
+                    join identities i on i.brand_id = alias.brand_id and i.person_id = alias.id and i.kind = 'anonymous'
+                                         and i.value_hash = w.anonymous_hash
                     where r.brand_id = $1 and r.id = w.referrer_id and rp.canonical_id <> w.person_id) as shares_device
-         from unnest($2::uuid[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::timestamptz[], $8::uuid[])
-              as w (member_id, referrer_id, ip_hash, device_hash, since, at, person_id)")
+         from unnest($2::uuid[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::timestamptz[], $8::uuid[], $9::bytea[])
+              as w (member_id, referrer_id, ip_hash, device_hash, since, at, person_id, anonymous_hash)")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(joined.iter().map(|one| one.member_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(joined.iter().map(|one| one.referrer_id).collect::<Vec<_>>())
@@ -182,6 +189,9 @@ pub(super) async fn surroundings(
     )
     .bind::<Array<SqlUuid>, _>(
         joined.iter().map(|one| people.get(one.index).map_or(Uuid::nil(), |person| person.canonical_id)).collect::<Vec<_>>(),
+    )
+    .bind::<Array<Nullable<Binary>>, _>(
+        joined.iter().map(|one| event(one).and_then(|event| event.anonymous_hash).map(|hash| hash.0.to_vec())).collect::<Vec<_>>(),
     )
     .load(conn)
     .await?;

@@ -221,6 +221,34 @@ async fn a_burst_of_bots_is_one_alert_and_a_self_referral_pays_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_account_in_the_same_browser_is_held_for_review() {
+    let app = world().await;
+    send(&app, json!([
+        {"event_id": "1", "event_type": "signup", "user_id": "eve", "anonymous_id": "laptop", "campaign": "launch"},
+        {"event_id": "2", "event_type": "signup", "user_id": "eve2", "anonymous_id": "laptop", "referrer_user_id": "eve"},
+        {"event_id": "3", "event_type": "activation", "user_id": "eve2"},
+        {"event_id": "4", "event_type": "activation", "user_id": "eve2"},
+    ]))
+    .await;
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from members where referrer_id is not null").await, 1);
+    assert_eq!(
+        app.sql_count("select count(*) from fraud_alerts where decision = 'REVIEW' and subject_kind = 'member'").await,
+        1
+    );
+    assert_eq!(app.sql_count("select count(*) from rewards where state = 'HELD'").await, 2);
+    // What is confirmed as fraud goes back to the budget.
+    app.execute("update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at, review_note = 'one person'")
+        .await;
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from rewards where state = 'REVERSED'").await, 2);
+    assert_eq!(
+        app.sql_count("select credit_minor - debit_minor as count from ledger_accounts where bucket = 'budget'").await,
+        1000
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_budget_gives_exactly_what_it_holds() {
     let app = world().await;
     // 10.00 of budget; each pair of referrals costs 6.00 (5.00 and 1.00): the second finds 4.00 left, of which 1.00 fits.
