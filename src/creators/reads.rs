@@ -229,10 +229,7 @@ async fn sums(conn: &mut Conn, scope: &Scope, query: &PerformanceQuery, ids: &[U
              select count(distinct a.conversion_id) as conversion_count,
                     coalesce(sum(a.amount_minor) filter (where a.currency = $7), 0)::int8 as attributed_minor
              from attribution_records a
-             join campaign_policies p
-                 on p.brand_id = a.brand_id and p.campaign_id = a.campaign_id and p.version = a.policy_version
-             where a.brand_id = $1 and a.creator_id = k.id and a.degree = 0 and a.superseded_at is null
-                 and a.weight_units > 0 and a.model = coalesce($6, p.attribution ->> 'model')
+             where a.brand_id = $1 and a.creator_id = k.id and a.superseded_at is null and ($6::text is null or a.model = $6)
                  and ($3::timestamptz is null or a.occurred_at >= $3)
                  and ($4::timestamptz is null or a.occurred_at < $4) and ($5::uuid is null or a.campaign_id = $5)) a
          cross join lateral (

@@ -133,6 +133,11 @@ pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -
     store::count_on_links(conn, scope, &rows).await
 }
 
+/// Gives sign-ups that named their referrer the owner that it turned out to be: `(touch, referrer, campaign)`.
+pub async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uuid, Uuid, Option<Uuid>)]) -> Result<()> {
+    if named.is_empty() { Ok(()) } else { store::name_referrers(conn, scope, named).await }
+}
+
 /// Keeps conversions; returns the ids of those that are new. One whose order is known already is not kept.
 pub async fn record_conversions(conn: &mut Conn, scope: &Scope, conversions: &[Conversion]) -> Result<Vec<Uuid>> {
     if conversions.is_empty() { Ok(Vec::new()) } else { store::insert_conversions(conn, scope, conversions).await }

@@ -59,6 +59,19 @@ pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, rows: &[(Uuid
     Ok(())
 }
 
+pub(super) async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uuid, Uuid, Option<Uuid>)]) -> Result<()> {
+    sql("update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
+         from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, referrer_id, campaign_id)
+         where t.brand_id = $1 and t.id = n.id and t.creator_id is null and t.referrer_id is null")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.1).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(named.iter().map(|row| row.2).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 #[derive(QueryableByName)]
 struct TouchRow {
     #[diesel(sql_type = SqlUuid)]

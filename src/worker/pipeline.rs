@@ -37,6 +37,7 @@ pub(super) async fn process(
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
+    journeys::name_referrers(conn, scope, &named_referrers(batch, &enrolment)).await?;
     assessments.extend(fraud::assess_signups(conn, scope, book, batch, people, &enrolment).await?);
     fraud::record(conn, scope, &assessments).await?;
 
@@ -67,6 +68,15 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
             Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
         })
         .collect()
+}
+
+/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared.
+fn named_referrers(batch: &[Logged], enrolment: &referrals::Enrolment) -> Vec<(Uuid, Uuid, Option<Uuid>)> {
+    let named = enrolment.joined.iter().filter_map(|one| {
+        let logged = batch.get(one.index).filter(|logged| logged.event.referrer_user_id.is_some())?;
+        Some((logged.id, one.referrer_id?, one.campaign_id))
+    });
+    named.collect()
 }
 
 /// The members whose honesty decides about rewards of this batch.

@@ -58,11 +58,12 @@ async fn a_referral_is_credited_paid_and_refunded_exactly() {
         {"event_id": "4", "event_type": "activation", "user_id": "bob", "timestamp": at(&app, -30)},
         {"event_id": "5", "event_type": "activation", "user_id": "bob", "timestamp": at(&app, -20)},
         {"event_id": "6", "event_type": "conversion", "user_id": "ann", "order_id": "o1", "conversion_value": "33.33", "timestamp": at(&app, -10)},
+        {"event_id": "7", "event_type": "conversion", "user_id": "bob", "order_id": "o2", "conversion_value": "1.00", "timestamp": at(&app, -10)},
     ]);
-    let queued = vec![(ReceiptStatus::Queued, None); 6];
+    let queued = vec![(ReceiptStatus::Queued, None); 7];
     assert_eq!(send(&app, story.clone()).await, queued);
-    assert_eq!(app.drain().await, 6);
-    assert_eq!(send(&app, story).await, vec![(ReceiptStatus::Duplicate, None); 6]);
+    assert_eq!(app.drain().await, 7);
+    assert_eq!(send(&app, story).await, vec![(ReceiptStatus::Duplicate, None); 7]);
     assert_eq!(app.drain().await, 0);
 
     // Bob hangs below Ann, and Ann's tree grew from the creator's link although her sign-up did not name it.
@@ -86,16 +87,25 @@ async fn a_referral_is_credited_paid_and_refunded_exactly() {
         .await,
         1
     );
-    assert_eq!(app.sql_count("select amount_minor as count from rewards where kind = 'COMMISSION'").await, 333);
+    let commission =
+        "select amount_minor as count from rewards where kind = 'COMMISSION' and beneficiary_creator_id is not null";
+    assert_eq!(app.sql_count(commission).await, 333);
+    // Bob's purchase follows from the sign-up that named Ann: a tenth of it is hers.
+    let anns =
+        "select amount_minor as count from rewards where kind = 'COMMISSION' and beneficiary_member_id is not null";
+    assert_eq!(app.sql_count(anns).await, 10);
 
     app.advance(chrono::TimeDelta::days(4));
     app.drain().await;
-    assert_eq!(app.sql_count("select count(*) from rewards where state = 'AVAILABLE'").await, 4);
+    assert_eq!(app.sql_count("select count(*) from rewards where state = 'AVAILABLE'").await, 5);
 
     // A third of the order is returned: a third of the commission comes back, at the original rate.
     send(&app, json!([{"event_type": "refund", "order_id": "o1", "conversion_value": "11.11"}])).await;
     app.drain().await;
-    assert_eq!(app.sql_count("select reversed_minor as count from rewards where kind = 'COMMISSION'").await, 111);
+    assert_eq!(
+        app.sql_count("select sum(reversed_minor)::int8 as count from rewards where kind = 'COMMISSION'").await,
+        111
+    );
     assert_eq!(
         app.sql_count("select count(*) from ledger_transfers where kind = 'CLAWBACK' and amount_minor = 111").await,
         1
