@@ -29,8 +29,8 @@ where
     T: Serialize + DeserializeOwned,
 {
     let Some(key) = key else { return work(conn).await };
-    if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        let message = format!("Pass an idempotency key of 1 to {KEY_BYTES_MAX} bytes.");
+    if key.is_empty() || key.len() > KEY_BYTES_MAX || key.chars().any(char::is_control) {
+        let message = format!("Pass an idempotency key of 1 to {KEY_BYTES_MAX} bytes without control characters.");
         return Err(Error::invalid(&["idempotencyKey"], message));
     }
     let request = serde_json::to_vec(request).map_err(|error| Error::fault("writing a request", error))?;

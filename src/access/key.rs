@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Permission, Role, Scope, store};
-use crate::base::{Env, Error, Result, random_bytes};
+use crate::base::{Env, Error, Result, is_plain, random_bytes};
 use crate::db::Conn;
 
 /// How long an answer is kept before the database is asked again; a revoked key works no longer than this.
@@ -44,8 +44,12 @@ pub async fn create_key(conn: &mut Conn, scope: &Scope, env: &Env, input: NewApi
     if (input.role == Role::Creator) != input.creator_id.is_some() {
         return Err(Error::invalid(&["creatorId"], "Pass a creator for the role creator, and for no other role."));
     }
-    if input.name.trim().is_empty() || input.name.len() > 100 {
-        return Err(Error::invalid(&["name"], "Pass a name of 1 to 100 bytes that says who uses the key."));
+    if input.name.trim().is_empty() || input.name.len() > 100 || input.name.chars().any(char::is_control) {
+        let message = "Pass a name of 1 to 100 bytes without control characters that says who uses the key.";
+        return Err(Error::invalid(&["name"], message));
+    }
+    if input.expires_at.is_some_and(|end| !is_plain(end)) {
+        return Err(Error::invalid(&["expiresAt"], "Pass a moment of the years 1 to 9999."));
     }
     let secret = format!("gv_{}", URL_SAFE_NO_PAD.encode(random_bytes::<32>(&*env.chance)));
     let key = ApiKey {

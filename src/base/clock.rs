@@ -2,11 +2,17 @@
 
 use std::sync::Mutex;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, DurationRound, TimeDelta, Utc};
 
 /// Tells the time, in UTC, cut to whole microseconds (what a `timestamptz` keeps).
 pub trait Clock: Send + Sync {
     fn now(&self) -> DateTime<Utc>;
+}
+
+/// Whether a moment is one that RFC 3339 can write: of the years 1 to 9999. Calendars go further, and PostgreSQL not as far back.
+#[must_use]
+pub fn is_plain(time: DateTime<Utc>) -> bool {
+    (1..=9999).contains(&time.year())
 }
 
 /// The machine's clock.

@@ -1,5 +1,8 @@
 //! Every cap in one place: queues, lists, bodies, depths, pages, retries, deadlines. Units stand last in each name.
 
+/// Minor units of a single amount: far above any sale, and so far below 64 bits that the sums of thousands of them still fit.
+pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
+
 /// Rows of a page when the caller does not say.
 pub const PAGE_SIZE_DEFAULT: i32 = 20;
 /// Rows of a page at most.

@@ -15,7 +15,7 @@ mod text_enum;
 use std::sync::Arc;
 
 pub use chance::{Chance, SeededChance, SystemChance, random_bytes};
-pub use clock::{Clock, FixedClock, SystemClock};
+pub use clock::{Clock, FixedClock, SystemClock, is_plain};
 pub use error::{Code, Error, Refusal, Result};
 pub use ids::{Kind, TypeId, TypeIdError, derived_id, time_ordered_id};
 pub use money::{Currency, Money, MoneyError, split_by_weight};

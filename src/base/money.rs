@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::limits::AMOUNT_MINOR_MAX;
+
 /// An ISO 4217 code of three capital letters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
@@ -105,7 +107,7 @@ impl Money {
     }
 
     /// Reads an unsigned decimal string exactly. Refuses signs, exponents, separators, foreign digits, more than 32 characters,
-    /// and more decimal places than the currency has (trailing zeros beyond them are fine).
+    /// more decimal places than the currency has (trailing zeros beyond them are fine), and more than `AMOUNT_MINOR_MAX`.
     pub fn parse(amount: &str, currency: Currency) -> Result<Self, MoneyError> {
         if amount.len() > 32 {
             return Err(MoneyError::Overflow);
@@ -122,6 +124,9 @@ impl Money {
         }
         let minor = format!("{whole}{fraction:0<places$}");
         let minor = minor.parse::<i64>().map_err(|_error: std::num::ParseIntError| MoneyError::Overflow)?;
+        if minor > AMOUNT_MINOR_MAX {
+            return Err(MoneyError::Overflow);
+        }
         Ok(Self { minor, currency })
     }
 
@@ -195,7 +200,8 @@ mod tests {
         check("0.1", "KWD", Ok(100));
         check("7", "JPY", Ok(7));
         check("1.000", "USD", Ok(100));
-        check("92233720368547758.07", "USD", Ok(i64::MAX));
+        check("10000000000000.00", "USD", Ok(AMOUNT_MINOR_MAX));
+        check("10000000000000.01", "USD", Err(MoneyError::Overflow));
         check("92233720368547758.08", "USD", Err(MoneyError::Overflow));
         check("0.001", "USD", Err(MoneyError::Precision));
         check("1.5", "JPY", Err(MoneyError::Precision));

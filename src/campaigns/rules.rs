@@ -7,7 +7,7 @@ use super::{
     RewardPolicy, RewardTier, SignalPolicy,
 };
 use crate::base::limits::{REWARD_DEGREES_MAX, URL_BYTES_MAX};
-use crate::base::{Code, Currency, Error, Money, Refusal, Result};
+use crate::base::{Code, Currency, Error, Money, Refusal, Result, is_plain};
 
 /// The models that are computed.
 pub const AVAILABLE_MODELS: [AttributionModel; 4] = [
@@ -152,6 +152,9 @@ fn check_name(checks: &mut Checks, name: &str) {
 }
 
 fn check_times(checks: &mut Checks, starts_at: Option<DateTime<Utc>>, ends_at: Option<DateTime<Utc>>) {
+    for (time, field) in [(starts_at, "startsAt"), (ends_at, "endsAt")] {
+        checks.hold(time.is_none_or(is_plain), &[field], "Pass a moment of the years 1 to 9999.");
+    }
     let is_ordered = starts_at.zip(ends_at).is_none_or(|(start, end)| end > start);
     checks.hold(is_ordered, &["endsAt"], "Pass an end that is later than the start.");
 }

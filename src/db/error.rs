@@ -4,9 +4,26 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 use crate::base::Error;
 
-/// Turns a database error into a fault, marked transient where the same work may succeed if it is tried again.
+/// Turns a database error into a fault, marked transient where the same work may succeed if it is tried again, or into a refusal
+/// where a value is one that PostgreSQL cannot hold: such a value came from the caller, since we make none.
 pub fn fault(doing: &'static str) -> impl FnOnce(DieselError) -> Error {
-    move |error| if is_transient(&error) { Error::transient(doing, error) } else { Error::fault(doing, error) }
+    move |error| match unstorable(&error) {
+        Some(expected) => Error::invalid(&[], expected),
+        None if is_transient(&error) => Error::transient(doing, error),
+        None => Error::fault(doing, error),
+    }
+}
+
+/// What to pass instead of a value that is in no row and can be in none.
+fn unstorable(error: &DieselError) -> Option<&'static str> {
+    let DieselError::DatabaseError(_, info) = error else { return None };
+    match info.message() {
+        "timestamp out of range" => Some("Pass moments of the years 1 to 9999, and cursors as a page gave them."),
+        "invalid byte sequence for encoding \"UTF8\": 0x00" | "unsupported Unicode escape sequence" => {
+            Some("Pass texts without the character U+0000.")
+        }
+        _ => None,
+    }
 }
 
 impl From<DieselError> for Error {

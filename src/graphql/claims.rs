@@ -114,7 +114,7 @@ async fn claim(
     let work = request.once("claimLink", Some(&key), &arguments, |conn| {
         async move {
             let claimed = links::claim(conn, scope, env, keyring, claim).await?;
-            Ok((claimed.id, claimed.link.id, claimed.method, env.now()))
+            Ok((claimed.id, claimed.link.id, claimed.method, claimed.at))
         }
         .scope_boxed()
     });

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::door::Waiting;
-use super::rules::{Bench, Directory, Draft, draft};
+use super::rules::{Bench, Directory, Draft, check_texts, draft};
 use super::store::{self, KeyRow, LogRow, Names};
 use super::{Origin, Receipt, ReceiptStatus};
 use crate::access::Keyring;
@@ -239,7 +239,11 @@ async fn look_up(conn: &mut Conn, items: &[Item<'_>]) -> Result<Directory> {
     for item in items {
         let Content::Draft(draft) = &item.content else { continue };
         let brand_id = item.origin.scope.brand_id;
+        // A name that the rules will refuse is not looked up: PostgreSQL refuses a text with U+0000, and with it the whole group.
         let fields = &draft.fields;
+        if check_texts(fields).is_err() {
+            continue;
+        }
         names.creators.extend(fields.creator_id.iter().map(|name| (brand_id, name.clone())));
         let campaigns = fields.campaign.iter().chain(&draft.utm_campaign);
         names.campaigns.extend(campaigns.map(|name| (brand_id, name.clone())));

@@ -73,7 +73,7 @@ pub(super) fn draft(mut fields: EventFields) -> Draft {
         }
     }
     fields.creator_id = fields.creator_id.map(|creator| creator.trim().to_lowercase());
-    Draft { fields, utm_campaign }
+    Draft { fields, utm_campaign: utm_campaign.filter(|name| is_text(name)) }
 }
 
 /// What the rules need beside the event itself.
@@ -192,7 +192,8 @@ impl Bench<'_> {
     }
 }
 
-fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
+/// Whether every text is one that can be looked up and kept.
+pub(super) fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
     let texts = [
         ("event_id", &fields.event_id),
         ("creator_id", &fields.creator_id),
@@ -208,7 +209,7 @@ fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
     ];
     for (name, text) in texts {
         let Some(text) = text else { continue };
-        if text.is_empty() || text.len() > EVENT_TEXT_BYTES_MAX || text.chars().any(char::is_control) {
+        if !is_text(text) {
             let expected = format!(
                 "Pass {name} as 1 to {EVENT_TEXT_BYTES_MAX} bytes without control characters, or leave it out."
             );
@@ -216,6 +217,10 @@ fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
         }
     }
     Ok(())
+}
+
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && text.len() <= EVENT_TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 fn event_type(fields: &EventFields) -> Result<EventType, Doubt> {

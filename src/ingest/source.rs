@@ -48,8 +48,9 @@ pub async fn create_source(
     input: NewSource,
 ) -> Result<(Source, String)> {
     scope.require(Permission::Administer)?;
-    if input.name.trim().is_empty() || input.name.len() > 100 {
-        return Err(Error::invalid(&["name"], "Pass a name of 1 to 100 bytes that says who posts."));
+    if input.name.trim().is_empty() || input.name.len() > 100 || input.name.chars().any(char::is_control) {
+        let message = "Pass a name of 1 to 100 bytes without control characters that says who posts.";
+        return Err(Error::invalid(&["name"], message));
     }
     let secret = hex::encode(random_bytes::<32>(&*env.chance));
     let sealed = keyring.seal(scope.brand_id, PURPOSE, secret.as_bytes(), &*env.chance);

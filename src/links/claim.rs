@@ -1,5 +1,6 @@
 //! Deferred deep links: the first open after an install exchanges the token for the link. Only a match that is certain is made.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::token::find_token;
@@ -34,6 +35,8 @@ pub struct Claimed {
     pub id: Uuid,
     pub link: Link,
     pub method: ClaimMethod,
+    /// When it was first made.
+    pub at: DateTime<Utc>,
 }
 
 /// Claims the link that the app came through. One claim per link and claimant: making it again gives the first.
@@ -50,8 +53,8 @@ pub async fn claim(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring,
         return Err(Error::refused(Code::Expired, &["token"], "This link has expired."));
     }
     let hash = keyring.hash(scope.brand_id, "link claimant", &claimant);
-    let id = store::insert_claim(conn, scope, env.new_id(), link.id, &hash, method, env.now()).await?;
-    Ok(Claimed { id, link, method })
+    let (id, at) = store::insert_claim(conn, scope, env.new_id(), link.id, &hash, method, env.now()).await?;
+    Ok(Claimed { id, link, method, at })
 }
 
 /// The strongest identifier names the claimant.

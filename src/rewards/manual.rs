@@ -41,9 +41,7 @@ pub async fn issue(conn: &mut Conn, scope: &Scope, env: &Env, input: NewReward) 
         let message = format!("The campaign pays in {}: pass an amount in it.", facts.currency);
         return Err(Error::invalid(&["amount", "currency"], message));
     }
-    if input.reason.trim().is_empty() || input.reason.len() > 500 {
-        return Err(Error::invalid(&["reason"], "Pass a reason of 1 to 500 bytes."));
-    }
+    check_reason(&input.reason)?;
     if !store::has_beneficiary(conn, scope, input.beneficiary).await? {
         let field = if matches!(input.beneficiary, Beneficiary::Creator(_)) { "creatorId" } else { "memberId" };
         return Err(Error::not_found(&[field], "There is no such beneficiary."));
@@ -121,9 +119,7 @@ pub async fn release(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid) -> Res
 /// Takes a reward back: voided from escrow, clawed back where it was released.
 pub async fn reverse(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, reason: &str) -> Result<()> {
     scope.require(Permission::WriteMoney)?;
-    if reason.trim().is_empty() || reason.len() > 500 {
-        return Err(Error::invalid(&["reason"], "Pass a reason of 1 to 500 bytes."));
-    }
+    check_reason(reason)?;
     let reward = lock_one(conn, scope, id).await?;
     if !matches!(reward.state, RewardState::Escrowed | RewardState::Held | RewardState::Available) {
         return Err(wrong_state(&reward, "reversed"));
@@ -135,6 +131,13 @@ pub async fn reverse(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, reason
         Ok(Change { reason: Some(reason.to_owned()), ..change })
     })
     .await
+}
+
+fn check_reason(reason: &str) -> Result<()> {
+    if reason.trim().is_empty() || reason.len() > 500 || reason.contains('\0') {
+        return Err(Error::invalid(&["reason"], "Pass a reason of 1 to 500 bytes without the character U+0000."));
+    }
+    Ok(())
 }
 
 async fn apply(

@@ -39,8 +39,8 @@ pub async fn review_alert(
 ) -> Result<FraudAlert> {
     scope.require(Permission::ReviewFraud)?;
     let note = note.trim();
-    if note.is_empty() || note.len() > REVIEW_NOTE_BYTES_MAX {
-        let message = format!("Say in 1 to {REVIEW_NOTE_BYTES_MAX} bytes why.");
+    if note.is_empty() || note.len() > REVIEW_NOTE_BYTES_MAX || note.contains('\0') {
+        let message = format!("Say in 1 to {REVIEW_NOTE_BYTES_MAX} bytes why, without the character U+0000.");
         return Err(Error::invalid(&["note"], message));
     }
     let is_decided = store::decide(conn, scope, now, alert_id, verdict.state(), note).await?;

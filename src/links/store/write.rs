@@ -55,9 +55,11 @@ pub async fn revoke(conn: &mut Conn, scope: &Scope, id: Uuid, now: DateTime<Utc>
 struct ClaimRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    claimed_at: DateTime<Utc>,
 }
 
-/// Records a claim, and returns the one that is kept: this, or the claimant's first.
+/// Records a claim, and returns the identifier and the moment of the one that is kept: this, or the claimant's first.
 pub async fn insert_claim(
     conn: &mut Conn,
     scope: &Scope,
@@ -66,12 +68,12 @@ pub async fn insert_claim(
     claimant_hash: &[u8],
     method: ClaimMethod,
     now: DateTime<Utc>,
-) -> Result<Uuid> {
+) -> Result<(Uuid, DateTime<Utc>)> {
     let row: ClaimRow = sql("insert into link_claims as c
              (brand_id, id, link_id, claimant_hash, method, confidence_ppm, candidate_count, claimed_at)
          values ($1, $2, $3, $4, $5, 1000000, 1, $6)
          on conflict (brand_id, link_id, claimant_hash) do update set claimed_at = c.claimed_at
-         returning c.id")
+         returning c.id, c.claimed_at")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<SqlUuid, _>(id)
     .bind::<SqlUuid, _>(link_id)
@@ -80,5 +82,5 @@ pub async fn insert_claim(
     .bind::<Timestamptz, _>(now)
     .get_result(conn)
     .await?;
-    Ok(row.id)
+    Ok((row.id, row.claimed_at))
 }

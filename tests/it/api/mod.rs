@@ -4,3 +4,4 @@ mod creators_and_campaigns;
 mod forest;
 mod links;
 mod once;
+mod values;

@@ -4,4 +4,4 @@ mod attribution;
 mod events;
 mod fraud;
 mod rewards;
-mod world;
+pub mod world;

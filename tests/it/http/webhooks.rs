@@ -36,7 +36,8 @@ async fn an_event_is_queued_once_and_told_so_again() {
 async fn what_is_authentic_but_unreadable_is_kept() {
     let front = Front::open().await;
     let source = front.app.source().await;
-    for body in [&b"not json"[..], b"", b"\xff\xfe", b"5", br#"{"event_type":"nonsense"}"#] {
+    let deep = format!("{}1{}", "{\"a\":".repeat(40_000), "}".repeat(40_000));
+    for body in [&b"not json"[..], b"", b"\xff\xfe", b"5", br#"{"event_type":"nonsense"}"#, deep.as_bytes()] {
         let response = send(&front, &source, body).await;
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         let taken: Value = response.json().await.unwrap();
