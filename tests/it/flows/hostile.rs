@@ -46,6 +46,34 @@ async fn a_silent_sign_up_hangs_below_the_owner_of_a_click_of_an_earlier_batch()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_took_back_is_not_granted_again() {
+    let app = world().await;
+    send(&app, json!([
+        {"event_id": "1", "event_type": "click", "link_token": "zoe-link", "anonymous_id": "phone", "timestamp": at(&app, -60)},
+        {"event_id": "2", "event_type": "conversion", "anonymous_id": "phone", "order_id": "o1", "conversion_value": "30.00", "timestamp": at(&app, -10)},
+    ])).await;
+    app.drain().await;
+    let id = reward_id(&app, "COMMISSION").await;
+    let mut conn = app.db.conn().await.unwrap();
+    grapevine::rewards::reverse(&mut conn, &app.scope, &app.env, id, "The creator bought it herself.").await.unwrap();
+    drop(conn);
+    // A small refund and a late click re-open the conversion.
+    send(&app, json!([
+        {"event_id": "3", "event_type": "refund", "order_id": "o1", "conversion_value": "0.10"},
+        {"event_id": "4", "event_type": "click", "link_token": "zoe-link", "anonymous_id": "phone", "timestamp": at(&app, -50)},
+    ])).await;
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from rewards").await, 1);
+    assert_eq!(
+        app.sql_count(
+            "select sum(credit_minor - debit_minor)::int8 as count from ledger_accounts where bucket = 'escrow'"
+        )
+        .await,
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn touches_after_a_purchase_do_not_push_out_those_that_led_to_it() {
     let app = world().await;
     send(&app, json!([
@@ -64,6 +92,28 @@ async fn touches_after_a_purchase_do_not_push_out_those_that_led_to_it() {
     app.drain().await;
     assert_eq!(app.sql_count("select count(*) from attribution_records where superseded_at is null").await, 1);
     assert_eq!(app.sql_count("select reversed_minor as count from rewards where kind = 'COMMISSION'").await, 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fraud_that_is_confirmed_during_the_escrow_is_not_paid_at_its_end() {
+    let app = world().await;
+    // Eve is heard of, buys through the creator's link, and signs up later in a way that is fraud.
+    send(&app, json!([
+        {"event_id": "1", "event_type": "activation", "user_id": "eve", "timestamp": at(&app, -70)},
+        {"event_id": "2", "event_type": "click", "link_token": "zoe-link", "user_id": "eve", "timestamp": at(&app, -60)},
+        {"event_id": "3", "event_type": "conversion", "user_id": "eve", "order_id": "o1", "conversion_value": "30.00", "timestamp": at(&app, -50)},
+    ])).await;
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from rewards where state = 'ESCROWED'").await, 1);
+    send(&app, json!([{"event_id": "4", "event_type": "signup", "user_id": "eve", "referrer_user_id": "eve", "campaign": "launch"}])).await;
+    app.drain().await;
+    app.execute("update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at").await;
+    app.advance(TimeDelta::days(4));
+    app.drain().await;
+    assert_eq!(
+        app.sql_count("select count(*) from rewards where state = 'REVERSED' and reason = 'FRAUD_CONFIRMED'").await,
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,6 +156,41 @@ async fn a_referrer_who_appears_late_gets_the_edge_and_the_reward() {
     assert_eq!(
         app.sql_count("select count(*) from rewards where (degree, amount_minor) in ((0, 100), (1, 500))").await,
         2
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_creator_of_a_tree_earns_above_its_root_too() {
+    let app = world().await;
+    app.execute(
+        "update campaign_policies set reward = jsonb_set(reward, '{tiers}', '[{\"degree\": 1, \"amount_minor\": null, \"share_ppm\": 100000},
+                                                                          {\"degree\": 2, \"amount_minor\": null, \"share_ppm\": 50000}]')",
+    )
+    .await;
+    send(&app, json!([
+        {"event_id": "1", "event_type": "click", "link_token": "zoe-link", "anonymous_id": "phone", "timestamp": at(&app, -80)},
+        {"event_id": "2", "event_type": "signup", "user_id": "ann", "anonymous_id": "phone", "timestamp": at(&app, -70)},
+    ])).await;
+    app.drain().await;
+    link_of(&app, "ann", "ann-link").await;
+    send(&app, json!([
+        {"event_id": "3", "event_type": "click", "link_token": "ann-link", "anonymous_id": "guest", "timestamp": at(&app, -60)},
+        {"event_id": "4", "event_type": "conversion", "anonymous_id": "guest", "order_id": "o1", "conversion_value": "30.00", "timestamp": at(&app, -50)},
+    ])).await;
+    app.drain().await;
+    assert_eq!(
+        app.sql_count(
+            "select amount_minor as count from rewards where degree = 1 and beneficiary_member_id is not null"
+        )
+        .await,
+        300
+    );
+    assert_eq!(
+        app.sql_count(
+            "select amount_minor as count from rewards where degree = 2 and beneficiary_creator_id is not null"
+        )
+        .await,
+        150
     );
 }
 
