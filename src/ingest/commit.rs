@@ -11,6 +11,7 @@ use super::rules::{Bench, Directory, Draft, draft};
 use super::store::{self, KeyRow, LogRow, Names};
 use super::{Origin, Receipt, ReceiptStatus};
 use crate::access::Keyring;
+use crate::base::limits::EVENT_TEXT_BYTES_MAX;
 use crate::base::{Env, Error, Result};
 use crate::db::{Conn, Db};
 use crate::events::StoredState;
@@ -240,12 +241,17 @@ async fn look_up(conn: &mut Conn, items: &[Item<'_>]) -> Result<Directory> {
         let Content::Draft(draft) = &item.content else { continue };
         let brand_id = item.origin.scope.brand_id;
         let fields = &draft.fields;
-        names.creators.extend(fields.creator_id.iter().map(|name| (brand_id, name.clone())));
-        let campaigns = fields.campaign.iter().chain(&draft.utm_campaign);
-        names.campaigns.extend(campaigns.map(|name| (brand_id, name.clone())));
-        names.tokens.extend(fields.link_token.iter().map(|token| (brand_id, token.clone())));
+        let wanted = |name: &String| can_be_a_name(name).then(|| (brand_id, name.clone()));
+        names.creators.extend(fields.creator_id.iter().filter_map(wanted));
+        names.campaigns.extend(fields.campaign.iter().chain(&draft.utm_campaign).filter_map(wanted));
+        names.tokens.extend(fields.link_token.iter().filter_map(wanted));
     }
     store::directory(conn, &names).await
+}
+
+/// What cannot stand in a text column names nothing, and must not cost its neighbours the statement.
+fn can_be_a_name(text: &str) -> bool {
+    text.len() <= EVENT_TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 /// Who owns each key now: the first event that ever claimed it, with the hash of its body.

@@ -95,6 +95,21 @@ async fn touches_after_a_purchase_do_not_push_out_those_that_led_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_no_text_column_takes_costs_only_itself() {
+    let app = world().await;
+    let outcomes = send(&app, json!([
+        {"event_id": "1", "event_type": "click", "anonymous_id": "a", "creator_id": "z\u{0}e"},
+        {"event_id": "2", "event_type": "click", "anonymous_id": "a", "url": "https://acme.example/?utm_campaign=a%00b"},
+        {"event_id": "3", "event_type": "click", "anonymous_id": "a", "link_token": "t\u{0}"},
+        {"event_id": "4", "event_type": "click", "anonymous_id": "a", "campaign": "c\u{0}"},
+    ])).await;
+    let statuses: Vec<ReceiptStatus> = outcomes.into_iter().map(|(status, _)| status).collect();
+    use ReceiptStatus::{Quarantined, Queued};
+    assert_eq!(statuses, [Quarantined, Queued, Quarantined, Quarantined]);
+    app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fraud_that_is_confirmed_during_the_escrow_is_not_paid_at_its_end() {
     let app = world().await;
     // Eve is heard of, buys through the creator's link, and signs up later in a way that is fraud.
