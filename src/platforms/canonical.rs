@@ -5,35 +5,38 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+/// Levels that are spelled anew; what lies deeper stands as it was sent. A reader of raw JSON has no bound of its own.
+const LEVELS_MAX: usize = 64;
+
 /// The canonical bytes of a JSON text; bytes that are not JSON stand for themselves.
 #[must_use]
 pub fn canonical_json(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     match serde_json::from_slice::<&RawValue>(raw) {
-        Ok(value) if write(value, &mut out).is_ok() => out,
+        Ok(value) if write(value, LEVELS_MAX, &mut out).is_ok() => out,
         _ => raw.to_vec(),
     }
 }
 
-fn write(value: &RawValue, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+fn write(value: &RawValue, levels: usize, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     let text = value.get();
     match text.as_bytes().first() {
-        Some(b'{') => {
+        Some(b'{') if levels > 0 => {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(text)?;
             out.push(b'{');
             for (name, field) in fields {
                 serde_json::to_writer(&mut *out, &name)?;
                 out.push(b':');
-                write(field, out)?;
+                write(field, levels - 1, out)?;
                 out.push(b',');
             }
             out.push(b'}');
         }
-        Some(b'[') => {
+        Some(b'[') if levels > 0 => {
             let items: Vec<&RawValue> = serde_json::from_str(text)?;
             out.push(b'[');
             for item in items {
-                write(item, out)?;
+                write(item, levels - 1, out)?;
                 out.push(b',');
             }
             out.push(b']');

@@ -110,6 +110,18 @@ async fn a_name_that_no_text_column_takes_costs_only_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_abyss_of_brackets_is_only_another_body() {
+    let app = world().await;
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let body = format!(r#"{{"event_type": "click", "anonymous_id": "a", "new_field": {deep}}}"#);
+    let items = grapevine::platforms::parse(grapevine::platforms::Scheme::Generic, body.as_bytes()).items;
+    let origin = grapevine::ingest::Origin::first_party(app.scope.clone());
+    let receipts = app.door.accept(&origin, items).await.unwrap();
+    assert_eq!(receipts.len(), 1);
+    app.drain().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn fraud_that_is_confirmed_during_the_escrow_is_not_paid_at_its_end() {
     let app = world().await;
     // Eve is heard of, buys through the creator's link, and signs up later in a way that is fraud.
