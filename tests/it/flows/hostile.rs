@@ -238,3 +238,15 @@ async fn a_crowd_behind_a_late_referrer_is_judged_as_one_that_came_in_order() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_fails_is_buried_when_workers_compete() {
+    let app = world().await;
+    app.execute("alter table touchpoints add constraint poison check (sub_id is distinct from 'poison')").await;
+    let events: Vec<Value> = (0..24)
+        .map(|index| json!({"event_id": format!("e{index}"), "event_type": "click", "anonymous_id": "a", "sub_id": if index % 3 == 0 { "poison" } else { "good" }}))
+        .collect();
+    send(&app, Value::Array(events)).await;
+    tokio::join!(app.drain(), app.drain(), app.drain());
+    assert_eq!(app.sql_count("select count(*) from events where state = 'DEAD'").await, 8);
+    assert_eq!(app.sql_count("select count(*) from touchpoints").await, 16);
+}
