@@ -13,10 +13,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use crate::access::Scope;
+use crate::base::limits::TOUCHPOINTS_PER_PERSON_MAX;
 use crate::base::{Result, derived_id};
 use crate::campaigns::{AttributionModel, PolicyBook};
 use crate::db::Conn;
-use crate::journeys::{Conversion, Touch, touches_of_people};
+use crate::journeys::{Conversion, Touch, touches_up_to};
 
 pub use explain::{Explanation, explain};
 pub use rules::{Considered, Reason, WEIGHT_UNITS, attribute};
@@ -49,23 +50,27 @@ pub struct Attributed {
     pub credits: Vec<Credit>,
 }
 
-/// The touches of the targets' people within the longest window, by canonical person, oldest first.
+/// The touches of the targets' people within the longest window before them, by canonical person, oldest first.
 pub async fn touches_of(
     conn: &mut Conn,
     scope: &Scope,
     book: &PolicyBook,
     targets: &[(Uuid, DateTime<Utc>)],
 ) -> Result<HashMap<Uuid, Vec<Touch>>> {
-    let Some(earliest) = targets.iter().map(|(_, at)| *at).min() else { return Ok(HashMap::new()) };
-    let mut ids: Vec<Uuid> = targets.iter().map(|(id, _)| *id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let from = earliest - TimeDelta::hours(i64::from(book.lookback_hours_max()));
+    let window = TimeDelta::hours(i64::from(book.lookback_hours_max()));
     let mut touches: HashMap<Uuid, Vec<Touch>> = HashMap::new();
-    for (person, touch) in touches_of_people(conn, scope, &ids, from).await? {
+    for (person, touch) in touches_up_to(conn, scope, targets, window).await? {
         touches.entry(person).or_default().push(touch);
     }
     Ok(touches)
+}
+
+/// Of a person's touches, oldest first, those that a conversion at `at` considers, whatever else was read for their other conversions.
+#[must_use]
+pub fn considered_at(touches: &[Touch], at: DateTime<Utc>) -> &[Touch] {
+    let before = touches.partition_point(|touch| touch.occurred_at <= at);
+    let skipped = before.saturating_sub(usize::try_from(TOUCHPOINTS_PER_PERSON_MAX).unwrap_or(usize::MAX));
+    touches.get(skipped..before).unwrap_or_default()
 }
 
 /// The campaign that judges a conversion which names none: that of the latest touch before it which counts under its own policy.
@@ -94,7 +99,7 @@ pub async fn attribute_targets(
     let mut changed = HashSet::new();
     let mut attributed = Vec::with_capacity(targets.len());
     for Target { canonical_id, mut conversion } in targets {
-        let own = touches.get(&canonical_id).unwrap_or(&none);
+        let own = considered_at(touches.get(&canonical_id).unwrap_or(&none), conversion.occurred_at);
         let mut credits = credits(scope, book, &conversion, own, conversion.generation + 1);
         let shape: HashSet<(Uuid, i64)> = credits.iter().map(|credit| (credit.touch.id, credit.amount_minor)).collect();
         if standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape {

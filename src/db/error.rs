@@ -41,6 +41,13 @@ pub fn constraint_of(error: &DieselError) -> Option<&str> {
     }
 }
 
+/// Whether a statement ran into its deadline: the same work takes as long the next time, unless it is less.
+#[must_use]
+pub fn is_timeout(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    error.is_transient() && cause.is_some_and(|cause| cause.contains("due to statement timeout"))
+}
+
 /// Deadlock, serialisation, a lost connection, a server that is shutting down, starting, out of connections or of disk.
 fn is_transient(error: &DieselError) -> bool {
     match error {

@@ -11,6 +11,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use scoped_futures::ScopedBoxFuture;
 
+use super::error::is_timeout;
 use crate::base::limits::{STATEMENT_TIMEOUT_MS, TRANSACTION_ATTEMPTS_MAX};
 use crate::base::{Error, Result};
 
@@ -67,7 +68,7 @@ impl Db {
             let mut conn = self.conn().await?;
             let outcome = in_transaction(&mut conn, &work).await;
             match outcome {
-                Err(error) if error.is_transient() && attempt < TRANSACTION_ATTEMPTS_MAX => {
+                Err(error) if error.is_transient() && !is_timeout(&error) && attempt < TRANSACTION_ATTEMPTS_MAX => {
                     tracing::debug!(attempt, error = &error as &dyn std::error::Error, "a transaction is tried again");
                     drop(conn);
                     tokio::time::sleep(Duration::from_millis(5 << attempt)).await;

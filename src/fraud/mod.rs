@@ -17,7 +17,7 @@ use crate::access::Scope;
 use crate::base::{Currency, Result, derived_id};
 use crate::campaigns::PolicyBook;
 use crate::db::Conn;
-use crate::events::TouchKind;
+use crate::events::{AgentClass, TouchKind};
 use crate::identity::{Logged, Person};
 use crate::journeys::{Decision, Touch};
 use crate::outbox::{self, Entry, Topic};
@@ -144,7 +144,7 @@ pub async fn assess_signups(
         let fraud_policy = policies.map(|policies| policies.fraud.clone()).unwrap_or_default();
         let facts = rules::SignupFacts {
             refused: one.refused,
-            agent_class: logged.event.agent_class,
+            agent_class: if one.is_late { AgentClass::Unknown } else { logged.event.agent_class },
             referrer_signup_count: around.referrer_signup_count,
             address_people_count: around.address_people_count,
             shares_device: around.shares_device,
@@ -155,11 +155,15 @@ pub async fn assess_signups(
         }
         let reward = policies.map(|policies| &policies.reward);
         let at_risk = reward.map_or(0, |reward| {
-            let tiers = reward.tiers.iter().filter_map(|tier| tier.amount_minor).sum::<i64>();
-            tiers + reward.referee_minor.unwrap_or(0)
+            let tiers = reward.tiers.iter().filter_map(|tier| tier.amount_minor);
+            tiers.chain(reward.referee_minor).fold(0, i64::saturating_add)
         });
         assessments.push(Assessment {
-            id: assessment_id(scope, SubjectKind::Member, one.member_id),
+            id: if one.is_late {
+                edge_id(scope, one.member_id)
+            } else {
+                assessment_id(scope, SubjectKind::Member, one.member_id)
+            },
             subject_kind: SubjectKind::Member,
             subject_id: one.member_id,
             campaign_id: one.campaign_id,
@@ -172,7 +176,7 @@ pub async fn assess_signups(
             assessed_at: logged.recorded_at,
             at_risk_minor: at_risk,
             currency: one.campaign_id.and_then(|id| book.campaign(id)).map_or(scope.currency, |facts| facts.currency),
-            cause_key: format!("member {}", one.member_id),
+            cause_key: format!("member {}{}", one.member_id, if one.is_late { " edge" } else { "" }),
         });
     }
     Ok(assessments)
@@ -187,7 +191,10 @@ pub async fn decisions_on(
 ) -> Result<HashMap<Uuid, Decision>> {
     let mut decisions = store::decisions_on(conn, scope, member_ids).await?;
     let members = batch.iter().filter(|one| one.subject_kind == SubjectKind::Member);
-    decisions.extend(members.map(|one| (one.subject_id, one.decision)));
+    for one in members {
+        let decision = decisions.entry(one.subject_id).or_insert(one.decision);
+        *decision = decision.stricter(one.decision);
+    }
     Ok(decisions)
 }
 
@@ -233,6 +240,11 @@ impl Assessment {
 
 fn assessment_id(scope: &Scope, kind: SubjectKind, subject_id: Uuid) -> Uuid {
     derived_id(&[b"assessment", scope.brand_id.as_bytes(), kind.as_str().as_bytes(), subject_id.as_bytes()])
+}
+
+/// A member whose edge came later than its sign-up is judged a second time, for the edge.
+fn edge_id(scope: &Scope, member_id: Uuid) -> Uuid {
+    derived_id(&[b"assessment", scope.brand_id.as_bytes(), b"edge", member_id.as_bytes()])
 }
 
 /// The window in which touches are counted.

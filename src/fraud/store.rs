@@ -147,7 +147,7 @@ pub(super) async fn surroundings(
     people: &[Person],
     enrolment: &Enrolment,
 ) -> Result<HashMap<Uuid, Surroundings>> {
-    let event = |one: &Joined| batch.get(one.index).map(|logged| &logged.event);
+    let event = |one: &Joined| batch.get(one.index).filter(|_| !one.is_late).map(|logged| &logged.event);
     let since = |one: &Joined| {
         let hours = one.campaign_id.and_then(|id| book.current(id)).map_or(24, |policies| policies.fraud.window_hours);
         enrolment.signed_up_at(one.member_id).unwrap_or_default() - TimeDelta::hours(i64::from(hours))
@@ -228,7 +228,13 @@ pub(super) async fn decisions_on(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -
     .bind::<Array<SqlUuid>, _>(ids)
     .load(conn)
     .await?;
-    rows.into_iter().map(|row| Ok((row.subject_id, Decision::from_column(&row.decision)?))).collect()
+    let mut decisions: HashMap<Uuid, Decision> = HashMap::new();
+    for row in rows {
+        let found = Decision::from_column(&row.decision)?;
+        let decision = decisions.entry(row.subject_id).or_insert(found);
+        *decision = decision.stricter(found);
+    }
+    Ok(decisions)
 }
 
 fn signals(one: &Assessment) -> Result<serde_json::Value> {

@@ -7,10 +7,11 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::door::Waiting;
-use super::rules::{Bench, Directory, Draft, check_texts, draft};
+use super::rules::{Bench, Directory, Draft, draft};
 use super::store::{self, KeyRow, LogRow, Names};
 use super::{Origin, Receipt, ReceiptStatus};
 use crate::access::Keyring;
+use crate::base::limits::EVENT_TEXT_BYTES_MAX;
 use crate::base::{Env, Error, Result};
 use crate::db::{Conn, Db};
 use crate::events::StoredState;
@@ -239,17 +240,18 @@ async fn look_up(conn: &mut Conn, items: &[Item<'_>]) -> Result<Directory> {
     for item in items {
         let Content::Draft(draft) = &item.content else { continue };
         let brand_id = item.origin.scope.brand_id;
-        // A name that the rules will refuse is not looked up: PostgreSQL refuses a text with U+0000, and with it the whole group.
         let fields = &draft.fields;
-        if check_texts(fields).is_err() {
-            continue;
-        }
-        names.creators.extend(fields.creator_id.iter().map(|name| (brand_id, name.clone())));
-        let campaigns = fields.campaign.iter().chain(&draft.utm_campaign);
-        names.campaigns.extend(campaigns.map(|name| (brand_id, name.clone())));
-        names.tokens.extend(fields.link_token.iter().map(|token| (brand_id, token.clone())));
+        let wanted = |name: &String| can_be_a_name(name).then(|| (brand_id, name.clone()));
+        names.creators.extend(fields.creator_id.iter().filter_map(wanted));
+        names.campaigns.extend(fields.campaign.iter().chain(&draft.utm_campaign).filter_map(wanted));
+        names.tokens.extend(fields.link_token.iter().filter_map(wanted));
     }
     store::directory(conn, &names).await
+}
+
+/// What cannot stand in a text column names nothing, and must not cost its neighbours the statement.
+fn can_be_a_name(text: &str) -> bool {
+    text.len() <= EVENT_TEXT_BYTES_MAX && !text.chars().any(char::is_control)
 }
 
 /// Who owns each key now: the first event that ever claimed it, with the hash of its body.

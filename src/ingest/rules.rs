@@ -193,7 +193,7 @@ impl Bench<'_> {
 }
 
 /// Whether every text is one that can be looked up and kept.
-pub(super) fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
+fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
     let texts = [
         ("event_id", &fields.event_id),
         ("creator_id", &fields.creator_id),

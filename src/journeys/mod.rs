@@ -15,11 +15,23 @@ use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
 
-pub use store::{conversions_of_people, touches_of_people};
+pub use store::{conversions_of_people, touches_of_people, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.
     Decision { Allow = "ALLOW", Review = "REVIEW", Block = "BLOCK" }
+}
+
+impl Decision {
+    /// The stricter of two.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Block, _) | (_, Self::Block) => Self::Block,
+            (Self::Review, _) | (_, Self::Review) => Self::Review,
+            _ => Self::Allow,
+        }
+    }
 }
 
 /// One touchpoint. `person_id` is the person as known when it was recorded.

@@ -1,6 +1,6 @@
 //! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
@@ -134,6 +134,39 @@ pub async fn touches_of_people(
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(canonical_ids)
     .bind::<Timestamptz, _>(from)
+    .bind::<BigInt, _>(TOUCHPOINTS_PER_PERSON_MAX)
+    .load(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?))).collect()
+}
+
+/// The touches that each canonical person had up to each moment and at most `window` before it: the latest `TOUCHPOINTS_PER_PERSON_MAX`
+/// of each moment, so that what came after cannot push out what came before. By person, oldest first, each once.
+pub async fn touches_up_to(
+    conn: &mut Conn,
+    scope: &Scope,
+    moments: &[(Uuid, DateTime<Utc>)],
+    window: TimeDelta,
+) -> Result<Vec<(Uuid, Touch)>> {
+    if moments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<TouchRow> = sql("select distinct wanted.id as canonical_id, t.*
+         from (select distinct id, since, at from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as w (id, since, at)) wanted
+         cross join lateral (
+             select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
+                    t.platform, t.sub_id, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
+             from people p
+             join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at >= wanted.since
+                                   and t.occurred_at <= wanted.at
+             where p.brand_id = $1 and p.canonical_id = wanted.id
+             order by t.occurred_at desc, t.id desc
+             limit $5) t
+         order by canonical_id, t.occurred_at, t.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at - window).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
     .bind::<BigInt, _>(TOUCHPOINTS_PER_PERSON_MAX)
     .load(conn)
     .await?;

@@ -129,6 +129,7 @@ impl Enrolment {
             creator_id: seat.creator_id,
             campaign_id: seat.campaign_id,
             refused,
+            is_late: false,
         };
         self.joined.push(joined);
         self.by_person.insert(person.canonical_id, member_id);
@@ -202,7 +203,7 @@ impl Enrolment {
             counts && touch.id != logged.id && (since..=event.occurred_at).contains(&touch.occurred_at)
         });
         if let (true, Some(touch)) = (is_silent, last) {
-            invitation.referrer_id = touch.referrer_id;
+            invitation.referrer_id = touch.referrer_id.filter(|id| self.seats.contains_key(id));
             invitation.creator_id = touch.creator_id;
             invitation.campaign_id = invitation.campaign_id.or(touch.campaign_id);
         }
@@ -237,8 +238,8 @@ impl Enrolment {
         self.new_ids.len()
     }
 
-    pub(super) fn new_external_ids(&self) -> Vec<String> {
-        self.new_ids.iter().filter_map(|id| self.seats.get(id)?.external_id.clone()).collect()
+    pub(super) fn known_external_ids(&self) -> Vec<String> {
+        self.by_external_id.keys().cloned().collect()
     }
 
     /// Numbers the new members from `first` and finds the places of all that got one in this batch, referrers first.
@@ -291,10 +292,22 @@ impl Enrolment {
         ids.into_iter().filter_map(|id| self.seats.get(id)).collect()
     }
 
-    /// A member whose referrer arrived after it.
-    pub(super) fn attached(&mut self, member_id: Uuid, referrer_id: Uuid) {
-        if let Some(seat) = self.seats.get_mut(&member_id) {
-            seat.referrer_id = Some(referrer_id);
+    /// Members whose referrer arrived after them, by the event that it arrived with: they joined anew, below it.
+    pub(super) fn attached(&mut self, attached: &[(usize, Uuid)], seats: Vec<Seat>) {
+        self.seats.extend(seats.into_iter().map(|seat| (seat.id, seat)));
+        for (index, member_id) in attached {
+            let Some(seat) = self.seats.get(member_id) else { continue };
+            let late = Joined {
+                index: *index,
+                member_id: *member_id,
+                referrer_id: seat.referrer_id,
+                creator_id: seat.creator_id,
+                campaign_id: seat.campaign_id,
+                refused: None,
+                is_late: true,
+            };
+            self.joined.retain(|one| one.member_id != *member_id || one.refused.is_some());
+            self.joined.push(late);
         }
     }
 

@@ -15,11 +15,11 @@ use crate::base::Result;
 use crate::db::Conn;
 use crate::events::EventType;
 use crate::identity::{Logged, Person};
-use crate::journeys::{Touch, touches_of_people};
+use crate::journeys::{Touch, touches_up_to};
 use crate::members::{MemberStatus, next_numbers};
 
 pub use enrolment::Enrolment;
-pub use store::{Upline, uplines};
+pub use store::{Upline, creators_of_roots, uplines};
 
 /// How far back a touch may be to name the referrer of a sign-up that names none.
 const INVITATION_DAYS: i64 = 30;
@@ -65,6 +65,8 @@ pub struct Joined {
     pub creator_id: Option<Uuid>,
     pub campaign_id: Option<Uuid>,
     pub refused: Option<EdgeRefusal>,
+    /// Whether it signed up before and only its edge is new: the event is that of its referrer then.
+    pub is_late: bool,
 }
 
 /// An activation of this batch: `count` is the how-manieth of its member.
@@ -83,8 +85,8 @@ pub async fn enrol(
     batch: &[Logged],
     people: &[Person],
 ) -> Result<Enrolment> {
-    let seats = store::load(conn, scope, &wanted(batch, people)).await?;
     let invitations = invitations(conn, scope, batch, people).await?;
+    let seats = store::load(conn, scope, &wanted(batch, people, &invitations)).await?;
     let mut enrolment = Enrolment::new(scope.brand_id, seats);
     if enrolment.may_close_a_cycle() {
         enrolment.know(store::ancestry(conn, scope, &enrolment.seated_ids()).await?);
@@ -97,28 +99,47 @@ pub async fn enrol(
         enrolment.place(first);
     }
     store::write(conn, scope, now, &enrolment).await?;
-    let late = store::waiting_for(conn, scope, &enrolment.new_external_ids()).await?;
-    for (member_id, referrer_external_id) in late {
-        let Some(referrer) = enrolment.by_external_id(&referrer_external_id) else { continue };
-        if store::attach(conn, scope, member_id, referrer.id).await? {
-            enrolment.attached(member_id, referrer.id);
-        }
-    }
+    attach_waiting(conn, scope, batch, &mut enrolment).await?;
     Ok(enrolment)
 }
 
+/// Members who were invited by somebody that nobody had heard of get their edge once that one is heard of, by whatever door it was made.
+async fn attach_waiting(conn: &mut Conn, scope: &Scope, batch: &[Logged], enrolment: &mut Enrolment) -> Result<()> {
+    let mut attached = Vec::new();
+    for (member_id, external_id) in store::waiting_for(conn, scope, &enrolment.known_external_ids()).await? {
+        let Some(referrer_id) = enrolment.by_external_id(&external_id).map(|seat| seat.id) else { continue };
+        let names = |logged: &Logged| {
+            [&logged.event.user_id, &logged.event.referrer_user_id].contains(&&Some(external_id.clone()))
+        };
+        let Some(index) = batch.iter().position(names) else { continue };
+        if store::attach(conn, scope, member_id, referrer_id).await? {
+            attached.push((index, member_id));
+        }
+    }
+    if attached.is_empty() {
+        return Ok(());
+    }
+    let ids = attached.iter().map(|(_, member_id)| *member_id).collect();
+    let seats = store::load(conn, scope, &Wanted { ids, ..Wanted::default() }).await?;
+    enrolment.attached(&attached, seats);
+    Ok(())
+}
+
 /// What the batch asks the forest for.
+#[derive(Default)]
 pub(crate) struct Wanted {
     pub external_ids: Vec<String>,
     pub ids: Vec<Uuid>,
     pub canonical_ids: Vec<Uuid>,
 }
 
-fn wanted(batch: &[Logged], people: &[Person]) -> Wanted {
+fn wanted(batch: &[Logged], people: &[Person], invitations: &HashMap<Uuid, Vec<Touch>>) -> Wanted {
     let events = || batch.iter().map(|logged| &logged.event);
     let mut external_ids: Vec<String> =
         events().flat_map(|event| event.user_id.iter().chain(&event.referrer_user_id)).cloned().collect();
-    let mut ids: Vec<Uuid> = events().filter_map(|event| event.referrer_id).collect();
+    // A sign-up that names nobody may hang below the owner of any of its touches.
+    let owners = invitations.values().flatten().filter_map(|touch| touch.referrer_id);
+    let mut ids: Vec<Uuid> = events().filter_map(|event| event.referrer_id).chain(owners).collect();
     let mut canonical_ids: Vec<Uuid> = people.iter().map(|person| person.canonical_id).collect();
     external_ids.sort_unstable();
     external_ids.dedup();
@@ -141,15 +162,10 @@ async fn invitations(
         let is_named = event.referrer_id.is_some() || event.referrer_user_id.is_some() || event.creator_id.is_some();
         event.event_type == EventType::Signup && !is_named
     });
-    let silent: Vec<(&Logged, &Person)> = silent.collect();
-    let Some(earliest) = silent.iter().map(|(logged, _)| logged.event.occurred_at).min() else {
-        return Ok(HashMap::new());
-    };
-    let mut ids: Vec<Uuid> = silent.iter().map(|(_, person)| person.canonical_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let moments: Vec<(Uuid, DateTime<Utc>)> =
+        silent.map(|(logged, person)| (person.canonical_id, logged.event.occurred_at)).collect();
     let mut touches: HashMap<Uuid, Vec<Touch>> = HashMap::new();
-    for (person, touch) in touches_of_people(conn, scope, &ids, earliest - TimeDelta::days(INVITATION_DAYS)).await? {
+    for (person, touch) in touches_up_to(conn, scope, &moments, TimeDelta::days(INVITATION_DAYS)).await? {
         touches.entry(person).or_default().push(touch);
     }
     Ok(touches)

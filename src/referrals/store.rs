@@ -139,6 +139,28 @@ pub async fn uplines(conn: &mut Conn, scope: &Scope, ids: &[Uuid], degrees: i32)
     Ok(rows)
 }
 
+#[derive(QueryableByName)]
+struct RootRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    creator_id: Uuid,
+}
+
+/// The creators of those of these members who are the roots of their trees.
+pub async fn creators_of_roots(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Uuid>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<RootRow> = sql("select id, creator_id from members
+         where brand_id = $1 and id = any ($2) and referrer_id is null and creator_id is not null")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.creator_id)).collect())
+}
+
 /// All ancestors of each member, nearest first.
 pub(super) async fn ancestry(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uuid>>> {
     let mut ancestry: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
@@ -223,7 +245,7 @@ pub(super) async fn waiting_for(
         return Ok(Vec::new());
     }
     let rows: Vec<WaitingRow> = sql("select id, pending_referrer_external_id as external_id from members
-         where brand_id = $1 and pending_referrer_external_id = any ($2) order by id")
+         where brand_id = $1 and pending_referrer_external_id = any ($2) and referrer_id is null order by id")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<Text>, _>(external_ids)
     .load(conn)
@@ -244,6 +266,13 @@ pub(super) async fn attach(conn: &mut Conn, scope: &Scope, id: Uuid, referrer_id
         return Ok(false);
     }
     set_referrer(conn, scope, id, Some(referrer_id)).await?;
+    // What the invitation says is inherited, as by a sign-up that comes in order.
+    sql("update members m set creator_id = coalesce(m.creator_id, r.creator_id), campaign_id = coalesce(m.campaign_id, r.campaign_id)
+         from members r where m.brand_id = $1 and m.id = $2 and r.brand_id = m.brand_id and r.id = m.referrer_id")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<SqlUuid, _>(id)
+        .execute(conn)
+        .await?;
     replant(conn, scope, id).await?;
     Ok(true)
 }

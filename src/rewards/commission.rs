@@ -8,14 +8,14 @@ use uuid::Uuid;
 
 use super::rules::{net_of_refund, share};
 use super::settle::{Reversal, take_back};
-use super::{Beneficiary, Claim, RewardReason, Standing, grant, store};
+use super::{Beneficiary, Claim, RewardReason, RewardState, Standing, grant, store};
 use crate::access::Scope;
 use crate::attribution::{Attributed, Credit};
 use crate::base::{Money, Result};
 use crate::campaigns::{Policies, PolicyBook, RewardKind};
 use crate::db::Conn;
 use crate::journeys::Decision;
-use crate::referrals::{Upline, uplines};
+use crate::referrals::{Upline, creators_of_roots, uplines};
 
 /// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
 pub async fn settle_commissions(
@@ -55,28 +55,35 @@ fn policies_of<'a>(book: &'a PolicyBook, one: &Attributed) -> Option<&'a Policie
     book.version(one.conversion.campaign_id?, one.conversion.policy_version?)
 }
 
-/// The ancestors of the members who own credited touches, as far as the policies pay.
-async fn lines(
-    conn: &mut Conn,
-    scope: &Scope,
-    book: &PolicyBook,
-    attributed: &[Attributed],
-) -> Result<HashMap<Uuid, Vec<Upline>>> {
+/// The lines above the members who own credited touches.
+#[derive(Default)]
+struct Lines {
+    above: HashMap<Uuid, Vec<Upline>>,
+    /// The creators of those owners who are the roots of their trees themselves.
+    creators: HashMap<Uuid, Uuid>,
+}
+
+/// The lines above the members who own credited touches, as far as the policies pay.
+async fn lines(conn: &mut Conn, scope: &Scope, book: &PolicyBook, attributed: &[Attributed]) -> Result<Lines> {
     let tiers = attributed.iter().filter_map(|one| policies_of(book, one)).flat_map(|policies| &policies.reward.tiers);
     let degrees = tiers.filter(|tier| tier.share_ppm.is_some()).map(|tier| i32::from(tier.degree)).max().unwrap_or(0);
     let mut ids: Vec<Uuid> =
         attributed.iter().flat_map(|one| &one.credits).filter_map(|credit| credit.touch.referrer_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let mut lines: HashMap<Uuid, Vec<Upline>> = HashMap::new();
-    for row in uplines(conn, scope, &ids, degrees - 1).await? {
-        lines.entry(row.member_id).or_default().push(row);
+    let mut lines = Lines::default();
+    if degrees < 2 {
+        return Ok(lines);
     }
+    for row in uplines(conn, scope, &ids, degrees - 1).await? {
+        lines.above.entry(row.member_id).or_default().push(row);
+    }
+    lines.creators = creators_of_roots(conn, scope, &ids).await?;
     Ok(lines)
 }
 
 /// Who should have what for a conversion, by beneficiary and degree. The buyer earns nothing by his own purchase.
-fn wanted(book: &PolicyBook, one: &Attributed, lines: &HashMap<Uuid, Vec<Upline>>) -> Wanted {
+fn wanted(book: &PolicyBook, one: &Attributed, lines: &Lines) -> Wanted {
     let mut wanted = Wanted::new();
     let Some(policies) = policies_of(book, one) else { return wanted };
     let buyer = one.conversion.member_id.map(Beneficiary::Member);
@@ -99,14 +106,17 @@ fn wanted(book: &PolicyBook, one: &Attributed, lines: &HashMap<Uuid, Vec<Upline>
 }
 
 /// The owner of a touch at degree 1, and above a member its up-line, with the creator of the tree at the end.
-fn earners(credit: &Credit, lines: &HashMap<Uuid, Vec<Upline>>) -> Vec<(Beneficiary, i16)> {
+fn earners(credit: &Credit, lines: &Lines) -> Vec<(Beneficiary, i16)> {
     let Some(member_id) = credit.touch.referrer_id else {
         return credit.touch.creator_id.map(|id| (Beneficiary::Creator(id), 1)).into_iter().collect();
     };
-    let above = lines.get(&member_id).map_or(&[][..], Vec::as_slice);
+    let above = lines.above.get(&member_id).map_or(&[][..], Vec::as_slice);
     let mut earners = vec![Beneficiary::Member(member_id)];
     earners.extend(above.iter().map(|row| Beneficiary::Member(row.ancestor_id)));
-    let creator = above.last().filter(|last| last.is_root).and_then(|last| last.creator_id);
+    let creator = match above.last() {
+        Some(last) => last.creator_id.filter(|_| last.is_root),
+        None => lines.creators.get(&member_id).copied(),
+    };
     earners.extend(creator.map(Beneficiary::Creator));
     earners.into_iter().zip(1_i16..).collect()
 }
@@ -142,14 +152,11 @@ fn difference(
     }
     let claims = wanted.iter().filter_map(|(earner, target)| {
         let rewards = by_earner.get(earner).map_or(&[][..], Vec::as_slice);
-        // A denial is an answer: it is not asked again for the same amount.
-        let answered: i64 =
-            rewards
-                .iter()
-                .map(|reward| {
-                    if reward.state == super::RewardState::Rejected { reward.value.minor } else { reward.left_minor() }
-                })
-                .sum();
+        // A denial and a person's reversal are answers: it is not asked again for the same amount.
+        let is_final = |reward: &Standing| reward.is_taken_back || reward.state == RewardState::Rejected;
+        let answers =
+            rewards.iter().map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
+        let answered = answers.fold(0, i64::saturating_add);
         let missing = target - answered;
         (missing > 0).then(|| claim(book, one, *earner, missing, rewards.len(), decisions)).flatten()
     });

@@ -131,6 +131,8 @@ pub struct Standing {
     pub value: Money,
     pub reversed_minor: i64,
     pub state: RewardState,
+    /// Whether a person took it back, by hand or by confirming fraud: that is final, and the same cause is not paid again.
+    pub is_taken_back: bool,
     pub is_limited: bool,
 }
 

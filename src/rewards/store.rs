@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::settle::Change;
-use super::{Beneficiary, RewardState, Standing};
+use super::{Beneficiary, RewardReason, RewardState, Standing};
 use crate::access::Scope;
 use crate::base::{Error, Money, Result};
 use crate::campaigns::RewardKind;
@@ -233,6 +233,10 @@ fn to_standing(row: StandingRow) -> Result<(Standing, Option<String>, String)> {
         (None, None) => return Err(Error::fault("reading a reward", "it has no beneficiary")),
     };
     let currency = row.currency.parse().map_err(|error| Error::fault("reading a reward's currency", error))?;
+    let state = RewardState::from_column(&row.state)?;
+    let by_itself = [RewardReason::Refunded, RewardReason::Reattributed].map(RewardReason::as_str);
+    let is_taken_back =
+        state == RewardState::Reversed && !row.reason.as_deref().is_some_and(|reason| by_itself.contains(&reason));
     let standing = Standing {
         id: row.id,
         key: row.idempotency_key,
@@ -244,7 +248,8 @@ fn to_standing(row: StandingRow) -> Result<(Standing, Option<String>, String)> {
         degree: row.degree,
         value: Money::new(row.amount_minor, currency),
         reversed_minor: row.reversed_minor,
-        state: RewardState::from_column(&row.state)?,
+        state,
+        is_taken_back,
         is_limited: row.is_limited,
     };
     Ok((standing, row.reason, row.due))
@@ -296,7 +301,9 @@ pub(super) async fn lock_due(
 ) -> Result<Vec<(Standing, Due)>> {
     let escrowed: Vec<StandingRow> = sql(standing!(
         "case when exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
-                                 and f.subject_id = r.referee_id and f.state = 'OPEN') then 'hold' else 'release' end",
+                                 and f.subject_id = r.referee_id and f.state = 'OPEN') then 'hold'
+              when exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
+                                 and f.subject_id = r.referee_id and f.state = 'CONFIRMED') then 'void' else 'release' end",
         "where r.brand_id = $1 and r.state = 'ESCROWED' and r.releases_at <= $2
          order by r.releases_at, r.id limit $3 for no key update of r skip locked"
     ))

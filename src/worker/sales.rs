@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::pipeline::canonical_people;
 use crate::access::Scope;
-use crate::attribution::{Attributed, Target, attribute_targets, judging_campaign, touches_of};
+use crate::attribution::{Attributed, Target, attribute_targets, considered_at, judging_campaign, touches_of};
 use crate::base::{Error, Money, Result};
 use crate::campaigns::PolicyBook;
 use crate::db::Conn;
@@ -171,7 +171,8 @@ fn judged(
 ) -> Target {
     if conversion.campaign_id.is_none()
         && let Some(own) = touches.get(&canonical_id)
-        && let Some(campaign_id) = judging_campaign(book, conversion.occurred_at, own)
+        && let Some(campaign_id) =
+            judging_campaign(book, conversion.occurred_at, considered_at(own, conversion.occurred_at))
     {
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);

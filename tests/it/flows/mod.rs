@@ -1,5 +1,6 @@
 //! Whole stories, from the door to the books.
 
+mod hostile;
 mod kill;
 mod pipeline;
 mod referral_loop;

@@ -24,7 +24,7 @@ const WORLD: &str = "
            '00000000-0000-0000-0000-0000000000c1', 'WEB', 'https://acme.example/', 'zoe', 'creator', 'launch', created_at from brands;
 ";
 
-async fn world() -> TestApp {
+pub(super) async fn world() -> TestApp {
     let app = TestApp::start().await;
     app.execute(WORLD).await;
     // The budget is funded as a campaign with a budget is.
@@ -37,13 +37,13 @@ async fn world() -> TestApp {
 }
 
 /// Sends events through the door and returns what became of each.
-async fn send(app: &TestApp, events: Value) -> Vec<(ReceiptStatus, Option<&'static str>)> {
+pub(super) async fn send(app: &TestApp, events: Value) -> Vec<(ReceiptStatus, Option<&'static str>)> {
     let items = parse(Scheme::Generic, events.to_string().as_bytes()).items;
     let receipts = app.door.accept(&Origin::first_party(app.scope.clone()), items).await.unwrap();
     receipts.into_iter().map(|receipt| (receipt.status, receipt.code)).collect()
 }
 
-fn at(app: &TestApp, minutes: i64) -> String {
+pub(super) fn at(app: &TestApp, minutes: i64) -> String {
     (app.now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339()
 }
 
