@@ -64,8 +64,14 @@ fn parse_one(raw: &[u8]) -> Submission {
 }
 
 fn unreadable(raw: &[u8], error: &serde_json::Error) -> Submission {
-    let code = if error.is_data() { "BAD_FIELD" } else { "BAD_JSON" };
-    Submission::Unreadable { raw: raw.to_vec(), code, reason: format!("The body could not be read: {error}.") }
+    // The reader's own words can quote what was sent, which may be personal: they are not kept, the place is.
+    let (code, what) = if error.is_data() {
+        ("BAD_FIELD", "A field has the wrong type, or stands twice, or the event is no object")
+    } else {
+        ("BAD_JSON", "The body is not JSON, or nests too deep")
+    };
+    let reason = format!("{what} (line {}, column {}).", error.line(), error.column());
+    Submission::Unreadable { raw: raw.to_vec(), code, reason }
 }
 
 #[cfg(test)]
@@ -92,6 +98,15 @@ mod tests {
             check(&[b"new"], &[wrong], b"{}", Err(Rejected::Header));
         }
         check(&[b"new"], &[], b"{}", Err(Rejected::Header));
+    }
+
+    #[test]
+    fn a_reason_never_quotes_what_was_sent() {
+        let Some(Submission::Unreadable { reason, .. }) = parse(br#"{"consent": "ann@example.com"}"#).items.pop()
+        else {
+            panic!("a text is no consent");
+        };
+        assert!(reason.contains("column") && !reason.contains("ann@"), "{reason}");
     }
 
     #[test]

@@ -137,6 +137,13 @@ fn check_reason(reason: &str) -> Result<()> {
     if reason.trim().is_empty() || reason.len() > 500 || reason.contains('\0') {
         return Err(Error::invalid(&["reason"], "Pass a reason of 1 to 500 bytes without the character U+0000."));
     }
+    // These words tell an automatic reversal from a person's, which is final.
+    if RewardReason::parse(reason.trim()).is_some() {
+        return Err(Error::invalid(
+            &["reason"],
+            "Pass a reason in your own words: this one is a code of the automatic ones.",
+        ));
+    }
     Ok(())
 }
 

@@ -107,18 +107,23 @@ async fn brands(app: &App) -> Result<Vec<Brand>> {
     all_brands(&mut *app.db.conn().await?).await
 }
 
+/// One brand's trouble is not another's: every brand has its turn before a fault is told.
 async fn settle(app: &App) -> Result<()> {
+    let mut outcome = Ok(());
     for brand in brands(app).await? {
-        let (scope, now) = (&brand.scope(), app.env.now());
-        loop {
-            let work =
-                app.db.transaction(|conn| async move { rewards::settle_due(conn, scope, now).await }.scope_boxed());
-            if work.await? == 0 {
-                break;
-            }
+        outcome = outcome.and(settle_brand(app, &brand).await);
+    }
+    outcome
+}
+
+async fn settle_brand(app: &App, brand: &Brand) -> Result<()> {
+    let (scope, now) = (&brand.scope(), app.env.now());
+    loop {
+        let work = app.db.transaction(|conn| async move { rewards::settle_due(conn, scope, now).await }.scope_boxed());
+        if work.await? == 0 {
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// Redis may be away: what it did not get stays in the outbox, and readers look there by themselves.
