@@ -18,6 +18,9 @@ pub struct Flags {
     /// What links start with [default: http://<listen>]
     #[arg(long, global = true, value_name = "URL")]
     public_url: Option<String>,
+    /// Proxies in front of us that append to X-Forwarded-For [default: 0]
+    #[arg(long, global = true, value_name = "COUNT")]
+    trusted_proxy_count: Option<String>,
     /// PostgreSQL to use
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
@@ -47,6 +50,7 @@ impl Flags {
         let all = [
             (Key::Listen, &self.listen),
             (Key::PublicUrl, &self.public_url),
+            (Key::TrustedProxyCount, &self.trusted_proxy_count),
             (Key::DatabaseUrl, &self.database_url),
             (Key::DatabasePoolSize, &self.database_pool_size),
             (Key::RedisUrl, &self.redis_url),

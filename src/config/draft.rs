@@ -11,6 +11,8 @@ use super::{ConfigError, FILE_NAME, Key, Settings};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const POOL_SIZE: usize = 20;
+/// Proxies in a row at most.
+const TRUSTED_PROXIES_MAX: usize = 10;
 const POOL_SIZE_MAX: usize = 500;
 const REDIS_PREFIX: &str = "grapevine:";
 const REDIS_PREFIX_BYTES_MAX: usize = 64;
@@ -30,6 +32,7 @@ pub struct Draft {
     pub listen: SocketAddr,
     /// `None`: wherever it listens.
     pub public_url: Option<String>,
+    pub trusted_proxy_count: usize,
     pub database_url: Option<String>,
     pub database_pool_size: usize,
     pub redis_url: Option<String>,
@@ -71,6 +74,7 @@ impl Draft {
         Ok(Self {
             listen: take(&mut values, Key::Listen, |text| text.parse().ok())?.unwrap_or(LISTEN),
             public_url: take(&mut values, Key::PublicUrl, public_url)?,
+            trusted_proxy_count: take(&mut values, Key::TrustedProxyCount, proxy_count)?.unwrap_or(0),
             database_url: take(&mut values, Key::DatabaseUrl, |text| url(text, &["postgres", "postgresql"]))?,
             database_pool_size: take(&mut values, Key::DatabasePoolSize, pool_size)?.unwrap_or(POOL_SIZE),
             redis_url: take(&mut values, Key::RedisUrl, |text| url(text, &["redis"]))?,
@@ -100,6 +104,7 @@ impl Draft {
         Settings {
             listen: self.listen,
             public_url: self.effective_public_url(),
+            trusted_proxy_count: self.trusted_proxy_count,
             database_url,
             database_pool_size: self.database_pool_size,
             redis_url,
@@ -126,6 +131,10 @@ fn public_url(text: &str) -> Option<String> {
 fn url(text: &str, schemes: &[&str]) -> Option<String> {
     let url = Url::parse(text).ok()?;
     (schemes.contains(&url.scheme()) && url.has_host()).then(|| text.to_owned())
+}
+
+fn proxy_count(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|count| *count <= TRUSTED_PROXIES_MAX)
 }
 
 fn pool_size(text: &str) -> Option<usize> {

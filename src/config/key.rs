@@ -5,6 +5,7 @@
 pub enum Key {
     Listen,
     PublicUrl,
+    TrustedProxyCount,
     DatabaseUrl,
     DatabasePoolSize,
     RedisUrl,
@@ -24,9 +25,10 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Listen,
         Self::PublicUrl,
+        Self::TrustedProxyCount,
         Self::DatabaseUrl,
         Self::DatabasePoolSize,
         Self::RedisUrl,
@@ -43,6 +45,7 @@ impl Key {
         match self {
             Self::Listen => "listen",
             Self::PublicUrl => "public_url",
+            Self::TrustedProxyCount => "trusted_proxy_count",
             Self::DatabaseUrl => "database_url",
             Self::DatabasePoolSize => "database_pool_size",
             Self::RedisUrl => "redis_url",
@@ -86,6 +89,7 @@ impl Key {
         match self {
             Self::Listen => "an address and a port, such as 127.0.0.1:8080",
             Self::PublicUrl => "an http or https URL without query, such as https://grapevine.example.com",
+            Self::TrustedProxyCount => "a whole number from 0 to 10",
             Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
             Self::DatabasePoolSize => "a whole number from 1 to 500",
             Self::RedisUrl => "a URL such as redis://:password@host:6379/0",

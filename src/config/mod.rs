@@ -26,6 +26,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// What links and the printed URLs start with, without a slash at the end.
     pub public_url: String,
+    /// How many proxies in front of us append to `X-Forwarded-For`; 0 believes the peer's address only.
+    pub trusted_proxy_count: usize,
     pub database_url: String,
     pub database_pool_size: usize,
     pub redis_url: String,

@@ -17,6 +17,7 @@ fn line(draft: &Draft, key: Key) -> String {
         Key::Listen => (Some(draft.listen.to_string()), ""),
         Key::PublicUrl => (Some(draft.effective_public_url()), ""),
         Key::DatabaseUrl => (draft.database_url.as_deref().map(masked), "`up` brings its own PostgreSQL"),
+        Key::TrustedProxyCount => return format!("{} = {}", key.as_str(), draft.trusted_proxy_count),
         Key::DatabasePoolSize => return format!("{} = {}", key.as_str(), draft.database_pool_size),
         Key::RedisUrl => (draft.redis_url.as_deref().map(masked), "`up` brings its own Redis"),
         Key::RedisPrefix => (Some(draft.redis_prefix.clone()), ""),

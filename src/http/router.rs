@@ -120,6 +120,7 @@ mod tests {
         let settings = Settings {
             listen: "127.0.0.1:0".parse().unwrap(),
             public_url: "http://localhost".to_owned(),
+            trusted_proxy_count: 0,
             database_url: "postgres://127.0.0.1:1/none".to_owned(),
             database_pool_size: 1,
             redis_url: "redis://127.0.0.1:1".to_owned(),

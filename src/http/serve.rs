@@ -63,7 +63,8 @@ pub(super) struct Seat(#[expect(dead_code, reason = "held for its drop")] Arc<Ow
 
 /// Serves until `stop` is cancelled, then lets running requests end.
 pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> Result<()> {
-    serve_with(app, listener, stop, Options::default()).await
+    let options = Options { trusted_proxy_count: app.settings.trusted_proxy_count, ..Options::default() };
+    serve_with(app, listener, stop, options).await
 }
 
 /// [`serve`] with deadlines and caps of the caller's choice.

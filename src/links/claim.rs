@@ -64,6 +64,10 @@ fn claimant(input: &Claim) -> Result<String> {
         let message = format!("Pass texts of 1 to {TEXT_BYTES_MAX} bytes, and leave out what you do not know.");
         return Err(Error::invalid(&[], message));
     }
+    let ids = [&input.user_id, &input.anonymous_id, &input.device_id];
+    if ids.into_iter().flatten().any(|text| text.chars().any(char::is_control)) {
+        return Err(Error::invalid(&[], "Pass userId, anonymousId and deviceId without control characters."));
+    }
     let named = [("user", &input.user_id), ("anonymous", &input.anonymous_id), ("device", &input.device_id)];
     let found = named.into_iter().find_map(|(kind, value)| Some(format!("{kind}:{}", value.as_ref()?)));
     found.ok_or_else(|| Error::invalid(&["userId"], "Pass at least one of userId, anonymousId and deviceId."))

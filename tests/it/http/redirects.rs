@@ -154,3 +154,31 @@ async fn an_unknown_link_is_a_plain_page_and_never_a_redirect() {
     }
     front.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_the_visitors_address_counts() {
+    let app = crate::support::TestApp::start().await;
+    let settings = grapevine::config::Settings { trusted_proxy_count: 1, ..app.settings.clone() };
+    let behind = grapevine::app::App::new(settings, app.env.clone()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let served = tokio::spawn(grapevine::http::serve(behind, listener, stop.clone()));
+    let campaign = "mutation { createCampaign(input: {slug: \"c\", name: \"C\", objective: CONVERSION, destinationUrl: \"https://shop.example/\"}) { campaign { id } }
+                    createCreator(input: {handle: \"zoe\"}) { creator { id } } }";
+    let made = app.data(campaign, serde_json::json!({})).await;
+    let (campaign, creator) = (&made["createCampaign"]["campaign"]["id"], &made["createCreator"]["creator"]["id"]);
+    let link = "mutation($c: ID!, $z: ID!) { generateLink(input: {campaignId: $c, creatorId: $z}) { link { token } } }";
+    let link = app.data(link, serde_json::json!({"c": campaign, "z": creator})).await;
+    let token = link["generateLink"]["link"]["token"].as_str().unwrap();
+    for visitor in ["203.0.113.1", "203.0.113.2", "203.0.113.2"] {
+        let request = app.client.get(format!("{base}/r/{token}")).header("user-agent", "Mozilla/5.0 Firefox/140.0");
+        // What the visitor claims stands first; what the proxy saw stands last.
+        let answer = request.header("x-forwarded-for", format!("198.51.100.1, {visitor}")).send().await.unwrap();
+        assert_eq!(answer.status(), 302);
+    }
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(distinct ip_hash) from touchpoints").await, 2);
+    stop.cancel();
+    served.await.unwrap().unwrap();
+}

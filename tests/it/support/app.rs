@@ -211,6 +211,7 @@ fn settings(database: &Database, address: SocketAddr) -> Settings {
         listen: address,
         public_url: format!("http://{address}"),
         database_url: database.url.clone(),
+        trusted_proxy_count: 0,
         database_pool_size: 8,
         redis_url: servers().redis_url.clone(),
         redis_prefix: format!("{}:", hex::encode(random_bytes::<8>(&SystemChance))),
