@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
-use async_graphql::{Pos, Request, ServerError, Value, Variables};
+use async_graphql::{Pos, Request, Response, ServerError, Value, Variables};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use serde::Serialize;
@@ -49,12 +49,30 @@ pub struct Problem {
     position: Option<Pos>,
 }
 
-/// One result, as JSON text.
+/// One result.
 #[derive(Debug)]
 pub struct Answer {
-    pub body: String,
+    response: Response,
     /// Nothing was executed: the answer has no `data`.
     pub is_request_error: bool,
+}
+
+impl Answer {
+    /// The result as JSON text.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let data = (!self.is_request_error).then_some(&self.response.data);
+        serde_json::to_string(&Body { data, errors: &self.response.errors }).unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON");
+            r#"{"errors":[{"message":"Something failed on our side.","extensions":{"code":"INTERNAL"}}]}"#.to_owned()
+        })
+    }
+
+    /// The engine's own form of the result, for its integrations.
+    #[must_use]
+    pub fn into_response(self) -> Response {
+        self.response
+    }
 }
 
 /// Whether execution began: set by the extension, read when the answer is written.
@@ -86,7 +104,7 @@ impl Problem {
     /// The answer that says so.
     #[must_use]
     pub fn answer(self, request_id: &str) -> Answer {
-        write(Value::Null, vec![self.into()], false, request_id)
+        write(Response::from_errors(vec![self.into()]), false, request_id)
     }
 }
 
@@ -132,7 +150,7 @@ pub async fn execute(schema: &Schema, context: RequestContext, prepared: Prepare
     let progress = Progress::default();
     let request = prepared.request.data(context).data(progress.clone());
     let response = schema.execute(request).await;
-    write(response.data, response.errors, progress.has_begun(), request_id)
+    write(response, progress.has_begun(), request_id)
 }
 
 /// Executes any operation as a stream of results; a query or a mutation gives one.
@@ -146,7 +164,7 @@ pub fn stream(
     // The engine calls `execute` per event of a subscription, so that the first answer of a stream already has begun.
     let request = prepared.request.data(context).data(progress.clone());
     let responses = schema.execute_stream(request);
-    responses.map(move |response| write(response.data, response.errors, progress.has_begun(), &request_id)).boxed()
+    responses.map(move |response| write(response, progress.has_begun(), &request_id)).boxed()
 }
 
 /// The page of GraphiQL for an endpoint.
@@ -160,22 +178,18 @@ pub fn graphiql_page(endpoint: &str) -> String {
 }
 
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Value>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<ServerError>,
+    data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
 }
 
-fn write(data: Value, errors: Vec<ServerError>, has_begun: bool, request_id: &str) -> Answer {
-    let is_request_error = !has_begun && !errors.is_empty() && data == Value::Null;
-    let errors = errors.into_iter().take(ERRORS_MAX).map(|error| finish(error, has_begun, request_id)).collect();
-    let body = Body { data: (!is_request_error).then_some(data), errors };
-    let body = serde_json::to_string(&body).unwrap_or_else(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "an answer could not be written as JSON");
-        r#"{"errors":[{"message":"Something failed on our side.","extensions":{"code":"INTERNAL"}}]}"#.to_owned()
-    });
-    Answer { body, is_request_error }
+fn write(mut response: Response, has_begun: bool, request_id: &str) -> Answer {
+    let is_request_error = !has_begun && !response.errors.is_empty() && response.data == Value::Null;
+    let errors = response.errors.into_iter().take(ERRORS_MAX);
+    response.errors = errors.map(|error| finish(error, has_begun, request_id)).collect();
+    Answer { response, is_request_error }
 }
 
 /// Gives an error its code and the request's id, and cuts what a hostile query could make long.

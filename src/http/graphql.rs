@@ -1,6 +1,7 @@
 //! GraphQL over HTTP, by the draft specification: POST with JSON, GET for queries, and the two media types with their status
 //! codes. It never lets the engine see a body that is too large, ambiguous, or could come from another site's form.
 
+use async_graphql_axum::GraphQLResponse;
 use axum::extract::{Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
@@ -173,13 +174,18 @@ fn respond(media: Media, answer: Answer) -> Response {
         (true, Media::EventStream) => (StatusCode::BAD_REQUEST, Media::Json),
         _ => (StatusCode::OK, media),
     };
-    (status, [(CONTENT_TYPE, media.content_type())], answer.body).into_response()
+    if answer.is_request_error {
+        return (status, [(CONTENT_TYPE, media.content_type())], answer.body()).into_response();
+    }
+    let mut response = GraphQLResponse::from(answer.into_response()).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));
+    response
 }
 
 /// A request that is not GraphQL over HTTP at all.
 pub(super) fn refuse(status: StatusCode, code: &'static str, message: &str, request_id: &str) -> Response {
     let answer = Problem::new(code, message).answer(request_id);
-    (status, [(CONTENT_TYPE, Media::Json.content_type())], answer.body).into_response()
+    (status, [(CONTENT_TYPE, Media::Json.content_type())], answer.body()).into_response()
 }
 
 /// Something failed on our side before anything was executed.

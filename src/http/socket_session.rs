@@ -196,7 +196,7 @@ impl Session {
             Err(problem) => refused(problem, &self.request_id),
         };
         let (next_id, end_id) = (id.clone(), id.clone());
-        let nexts = answers.map(move |answer| Output::Next(next_id.clone(), answer.body));
+        let nexts = answers.map(move |answer| Output::Next(next_id.clone(), answer.body()));
         let whole = nexts.chain(once(async move { Output::Complete(end_id) }));
         let (whole, handle) = abortable(whole.boxed());
         self.outputs.push(whole.boxed());

@@ -64,7 +64,7 @@ async fn next(mut live: Live) -> Option<(Bytes, Live)> {
         let event = tokio::select! {
             answer = live.answers.next() => match answer {
                 // JSON text holds no line break, so that one data line is enough.
-                Some(answer) => format!("event: next\ndata: {}\n\n", answer.body),
+                Some(answer) => format!("event: next\ndata: {}\n\n", answer.body()),
                 None => {
                     live.is_done = true;
                     "event: complete\ndata:\n\n".to_owned()
