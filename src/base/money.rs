@@ -19,8 +19,6 @@ pub enum MoneyError {
     Precision,
     #[error("the amount is too large")]
     Overflow,
-    #[error("the currencies differ")]
-    CurrencyMismatch,
 }
 
 /// Currencies whose minor unit is not a hundredth (ISO 4217, table A.1).
@@ -128,15 +126,6 @@ impl Money {
             return Err(MoneyError::Overflow);
         }
         Ok(Self { minor, currency })
-    }
-
-    /// The sum, refused across currencies and beyond 64 bits.
-    pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
-        if self.currency != other.currency {
-            return Err(MoneyError::CurrencyMismatch);
-        }
-        let minor = self.minor.checked_add(other.minor).ok_or(MoneyError::Overflow)?;
-        Ok(Self { minor, ..self })
     }
 
     /// The decimal string with all of the currency's places, for example `12.50`.

@@ -70,14 +70,3 @@ pub async fn stitch(conn: &mut Conn, scope: &Scope, keyring: &Keyring, batch: &[
     let merged = register.merges.iter().map(|merge| register.canonical(merge.into_id)).collect();
     Ok(Stitched { people, merged })
 }
-
-/// The people, merged ones included, behind each canonical person.
-pub async fn aliases(conn: &mut Conn, scope: &Scope, canonical_ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>> {
-    store::aliases(conn, scope, canonical_ids).await
-}
-
-/// The person of a user id as the brand's back end names it, if one was seen.
-pub async fn person_of_user(conn: &mut Conn, scope: &Scope, keyring: &Keyring, user_id: &str) -> Result<Option<Uuid>> {
-    let wanted = Identifier::new(IdentifierKind::User, keyring.hash(scope.brand_id, "user", user_id));
-    Ok(store::find(conn, scope, &[wanted]).await?.first().map(|found| found.canonical_id))
-}

@@ -116,21 +116,3 @@ async fn insert_merges(conn: &mut Conn, scope: &Scope, register: &Register) -> R
     .await?;
     Ok(())
 }
-
-#[derive(QueryableByName)]
-struct AliasRow {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    canonical_id: Uuid,
-}
-
-pub(super) async fn aliases(conn: &mut Conn, scope: &Scope, canonical_ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>> {
-    let rows: Vec<AliasRow> =
-        sql("select id, canonical_id from people where brand_id = $1 and canonical_id = any ($2)")
-            .bind::<SqlUuid, _>(scope.brand_id)
-            .bind::<Array<SqlUuid>, _>(canonical_ids)
-            .load(conn)
-            .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.canonical_id)).collect())
-}

@@ -14,7 +14,7 @@ use crate::access::Scope;
 use crate::text_enum;
 
 pub use door::Door;
-pub use source::{NewSource, Source, create_source, source_by_slug, sources_by_id};
+pub use source::{NewSource, Source, create_source, source_by_slug};
 
 /// Who posts: a webhook source, or the brand's own back end through GraphQL, links and imports (`source_id` nil).
 #[derive(Clone, Debug)]

@@ -74,12 +74,6 @@ pub async fn source_by_slug(conn: &mut Conn, keyring: &Keyring, slug: &str) -> R
     to_source(scope, keyring, row).map(Some)
 }
 
-/// The brand's sources of these identifiers; those that are not there are absent.
-pub async fn sources_by_id(conn: &mut Conn, scope: &Scope, keyring: &Keyring, ids: &[Uuid]) -> Result<Vec<Source>> {
-    let rows = store::sources_by_id(conn, scope.brand_id, ids).await?;
-    rows.into_iter().map(|row| to_source(scope.clone(), keyring, row)).collect()
-}
-
 fn to_source(scope: Scope, keyring: &Keyring, row: SourceRow) -> Result<Source> {
     let secret = keyring.open(row.brand_id, PURPOSE, &row.secret_sealed);
     let secret = secret.map_err(|error| Error::fault("opening a webhook secret", error))?;

@@ -264,16 +264,6 @@ pub(super) async fn source_by_slug(conn: &mut Conn, slug: &str) -> Result<Option
     Ok(row)
 }
 
-pub(super) async fn sources_by_id(conn: &mut Conn, brand_id: Uuid, ids: &[Uuid]) -> Result<Vec<SourceRow>> {
-    let rows = sql("select brand_id, id, slug, name, scheme, secret_sealed, created_at
-         from webhook_sources where brand_id = $1 and id = any ($2)")
-    .bind::<SqlUuid, _>(brand_id)
-    .bind::<Array<SqlUuid>, _>(ids)
-    .load(conn)
-    .await?;
-    Ok(rows)
-}
-
 pub(super) async fn insert_source(conn: &mut Conn, row: &SourceRow) -> Result<()> {
     use crate::db::schema::webhook_sources as sources;
     diesel::insert_into(sources::table)

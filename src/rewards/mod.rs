@@ -121,7 +121,6 @@ pub struct Claim {
 #[derive(Clone, Debug)]
 pub struct Standing {
     pub id: Uuid,
-    pub key: String,
     pub campaign_id: Uuid,
     pub kind: RewardKind,
     pub beneficiary: Beneficiary,

@@ -181,8 +181,6 @@ pub(super) async fn count_caps(conn: &mut Conn, scope: &Scope, taken: &[(CapKey,
 struct StandingRow {
     #[diesel(sql_type = SqlUuid)]
     id: Uuid,
-    #[diesel(sql_type = Text)]
-    idempotency_key: String,
     #[diesel(sql_type = SqlUuid)]
     campaign_id: Uuid,
     #[diesel(sql_type = Text)]
@@ -216,7 +214,7 @@ struct StandingRow {
 macro_rules! standing {
     ($due:literal, $rest:literal) => {
         concat!(
-            "select r.id, r.idempotency_key, r.campaign_id, r.kind, r.beneficiary_creator_id, r.beneficiary_member_id, r.referee_id,
+            "select r.id, r.campaign_id, r.kind, r.beneficiary_creator_id, r.beneficiary_member_id, r.referee_id,
                     r.conversion_id, r.degree, r.amount_minor, r.reversed_minor, r.currency, r.state, r.reason,
                     c.budget_minor is not null as is_limited, ",
             $due,
@@ -239,7 +237,6 @@ fn to_standing(row: StandingRow) -> Result<(Standing, Option<String>, String)> {
         state == RewardState::Reversed && !row.reason.as_deref().is_some_and(|reason| by_itself.contains(&reason));
     let standing = Standing {
         id: row.id,
-        key: row.idempotency_key,
         campaign_id: row.campaign_id,
         kind: RewardKind::from_column(&row.kind)?,
         beneficiary,
