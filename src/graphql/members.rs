@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::connection::{Connection, forward, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
-use super::downlines::{Downline, degree_count, downline, to_degrees};
+use super::downlines::{Downline, degree_count, downline};
 use super::fraud::{FraudAssessment, risk_of};
 use super::journeys::{Conversion, conversions_of};
 use super::node::require_growth;
@@ -198,7 +198,7 @@ impl Member {
         let request = ctx.request()?;
         require_forest(request)?;
         let page = forward(first, after.as_deref())?;
-        let degrees_max = to_degrees(to_hops(max_depth, "maxDepth")?, &self.0);
+        let degrees_max = to_hops(max_depth, "maxDepth")?;
         let top = &self.0;
         let slice = members::descendants(&mut *request.conn().await?, &request.scope, top, degrees_max, &page).await?;
         let id = self.0.id;
@@ -216,7 +216,7 @@ impl Member {
         >,
     ) -> Result<Downline> {
         require_forest(ctx.request()?)?;
-        let degrees_max = to_degrees(to_hops(max_depth, "maxDepth")?, &self.0);
+        let degrees_max = to_hops(max_depth, "maxDepth")?;
         downline(ctx, self.0.id, degrees_max, since).await
     }
 
