@@ -49,6 +49,10 @@ pub const SEGMENT_DEPTH: i32 = 63;
 pub const ACTIVITY_DAYS_KEPT: i64 = 62;
 /// How long the move of a subtree may take: a million members are rewritten at about 20,000 a second.
 pub const MOVE_SECONDS_MAX: u64 = 600;
+/// Bytes of the reason of a move.
+pub const MOVE_REASON_BYTES_MAX: usize = 500;
+/// Moves that are listed with a member, the latest.
+pub const MOVES_LISTED_MAX: i64 = 100;
 /// Referral hops that a tree query or an up-line may ask for.
 pub const HOPS_MAX: i32 = 100;
 /// Nodes of one `referralTree` answer.

@@ -10,6 +10,7 @@ use super::context::{parse_id, parse_id_opt, to_id};
 use super::downlines::{Downline, degree_count, downline};
 use super::fraud::{FraudAssessment, risk_of};
 use super::journeys::{Conversion, conversions_of};
+use super::member_changes::MemberMove;
 use super::node::require_growth;
 use super::rewards::{Reward, balances_of, rewards_of_member};
 use super::scalars::Money;
@@ -218,6 +219,14 @@ impl Member {
         require_forest(ctx.request()?)?;
         let degrees_max = to_hops(max_depth, "maxDepth")?;
         downline(ctx, self.0.id, degrees_max, since).await
+    }
+
+    /// When and why the member was moved by hand, the latest first; at most 100.
+    async fn moves(&self, ctx: &Context<'_>) -> Result<Vec<MemberMove>> {
+        let request = ctx.request()?;
+        require_forest(request)?;
+        let moves = request.loaders.member_moves.load(self.0.id).await?.unwrap_or_default();
+        Ok(moves.into_iter().map(Into::into).collect())
     }
 
     /// What the member bought, the newest first.
