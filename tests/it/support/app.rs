@@ -217,6 +217,7 @@ fn settings(database: &Database, address: SocketAddr) -> Settings {
         redis_prefix: format!("{}:", hex::encode(random_bytes::<8>(&SystemChance))),
         secret: [7; 32],
         data_dir: target_dir().join("test-data").join(&database.name),
+        rate_limits: grapevine::config::RateLimits::default(),
     }
 }
 
