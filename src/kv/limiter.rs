@@ -178,19 +178,21 @@ impl Limiter {
         let mut manager = self.kv.manager.clone();
         let mut call = self.script.key(key);
         call.arg(now_us).arg(quota.interval_us).arg(quota.burst).arg(least).arg(most);
-        let asked = tokio::time::timeout(self.wait, call.invoke_async::<(i64, i64)>(&mut manager)).await;
-        if let Ok(Ok((count, wait_us))) = asked {
-            if away_until_ms > 0 {
-                self.away_until_ms.store(0, Ordering::Relaxed);
+        let failure = match tokio::time::timeout(self.wait, call.invoke_async::<(i64, i64)>(&mut manager)).await {
+            Ok(Ok((count, wait_us))) => {
+                if away_until_ms > 0 {
+                    self.away_until_ms.store(0, Ordering::Relaxed);
+                }
+                // The moment at which Redis has it full again is its own affair.
+                let granted = Verdict::Granted { count, due_us: now_us };
+                return Some(if count > 0 { granted } else { Verdict::Refused { wait_us } });
             }
-            // The moment at which Redis has it full again is its own affair.
-            let granted = Verdict::Granted { count, due_us: now_us };
-            return Some(if count > 0 { granted } else { Verdict::Refused { wait_us } });
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(late) => late.to_string(),
+        };
         let until_ms = elapsed_ms() + u64::try_from(AWAY_TIME.as_millis()).unwrap_or(u64::MAX);
         if self.away_until_ms.swap(until_ms, Ordering::Relaxed) == 0 {
-            let error = asked.err().map(|late| late.to_string());
-            tracing::warn!(error, "Redis does not answer in time: rate limits are counted in this process alone");
+            tracing::warn!(failure, "Redis does not answer in time: rate limits are counted in this process alone");
         }
         None
     }
