@@ -24,7 +24,7 @@ impl Verify {
         let conn = &mut *db.conn().await?;
         let mut findings = Vec::new();
         for brand in all_brands(conn).await? {
-            findings.extend(check(conn, &brand).await?);
+            findings.extend(check(conn, &brand, context.env.now()).await?);
         }
         let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
         if self.json {
