@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 38] = [
+pub const ALLOWED: [(&str, &str, &str); 40] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -40,6 +40,7 @@ pub const ALLOWED: [(&str, &str, &str); 38] = [
     ("rewards", " { nodes { id } }", "AGFNVC"),
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
+    ("webhookSources", " { nodes { id } }", "A"),
     ("createCreator", "(input: {handle: \"\"}) { userErrors { code } }", "AG"),
     (
         "updateCreator",
@@ -86,6 +87,11 @@ pub const ALLOWED: [(&str, &str, &str); 38] = [
     ("revokeApiKey", "(input: {keyId: \"key_00000000000000000000000000\"}) { userErrors { code } }", "A"),
     ("createWebhookSource", "(input: {name: \"\"}) { userErrors { code } }", "A"),
     (
+        "rotateWebhookSecret",
+        "(input: {sourceId: \"source_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
+    (
         "reviewFraudAlert",
         "(input: {alertId: \"alert_00000000000000000000000000\", verdict: DISMISS, note: \"x\"}) { userErrors { code } }",
         "AN",
@@ -96,7 +102,7 @@ pub const ALLOWED: [(&str, &str, &str); 38] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 49] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 50] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -274,6 +280,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 49] = [
         "revokeApiKey.input.keyId",
         Kind::Key,
         "mutation { revokeApiKey(input: {keyId: \"ID\"}) { apiKey { id } userErrors { code path message } } }",
+    ),
+    (
+        "rotateWebhookSecret.input.sourceId",
+        Kind::Source,
+        "mutation { rotateWebhookSecret(input: {sourceId: \"ID\"}) { secret source { id } userErrors { code path message } } }",
     ),
     (
         "reviewFraudAlert.input.alertId",
