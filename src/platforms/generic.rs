@@ -168,7 +168,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_read_or_kept(raw in prop::collection::vec(any::<u8>(), 0..300)) {
-            prop_assert!(!parse(&raw).items.is_empty() || raw.iter().any(|byte| *byte == b'['));
+            prop_assert!(!parse(&raw).items.is_empty() || raw.contains(&b'['));
         }
 
         #[test]
