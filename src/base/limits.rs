@@ -90,6 +90,8 @@ pub const MOVE_REASON_BYTES_MAX: usize = 500;
 pub const MOVES_LISTED_MAX: i64 = 100;
 /// Referral hops that a tree query or an up-line may ask for.
 pub const HOPS_MAX: i32 = 100;
+/// Ancestors of one answer, over all members that it asks about.
+pub const ANCESTORS_MAX: usize = 20_000;
 /// Nodes of one `referralTree` answer.
 pub const TREE_NODES_MAX: usize = 2_000;
 /// Degrees of a reward policy.

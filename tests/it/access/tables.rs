@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 39] = [
+pub const ALLOWED: [(&str, &str, &str); 40] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -65,6 +65,11 @@ pub const ALLOWED: [(&str, &str, &str); 39] = [
     ),
     ("generateLinks", "(input: {links: []}) { userErrors { code } }", "AG"),
     ("revokeLink", "(input: {linkId: \"link_00000000000000000000000000\"}) { userErrors { code } }", "AG"),
+    (
+        "moveMember",
+        "(input: {memberId: \"member_00000000000000000000000000\", reason: \"x\", idempotencyKey: \"k\"}) { userErrors { code } }",
+        "AG",
+    ),
     ("claimLink", "(input: {token: \"x\", userId: \"u\", idempotencyKey: \"k\"}) { userErrors { code } }", "AGI"),
     (
         "issueReward",
@@ -97,7 +102,7 @@ pub const ALLOWED: [(&str, &str, &str); 39] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 48] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 50] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -230,6 +235,16 @@ pub const ARGUMENTS: [(&str, Kind, &str); 48] = [
         "revokeLink.input.linkId",
         Kind::Link,
         "mutation { revokeLink(input: {linkId: \"ID\"}) { link { id } userErrors { code path message } } }",
+    ),
+    (
+        "moveMember.input.memberId",
+        Kind::Member,
+        "mutation { moveMember(input: {memberId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { member { id } userErrors { code path message } } }",
+    ),
+    (
+        "moveMember.input.newReferrerId",
+        Kind::Member,
+        "mutation { moveMember(input: {memberId: \"MEMBER\", newReferrerId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { member { id } userErrors { code path message } } }",
     ),
     (
         "issueReward.input.campaignId",
