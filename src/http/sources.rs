@@ -82,11 +82,12 @@ impl Known {
             return;
         }
         let note = async { note_event(&mut *app.db.conn().await?, &self.source.scope, self.source.id, now).await };
-        if let Err(error) = note.await {
-            tracing::debug!(
-                error = &error as &dyn std::error::Error,
-                "the moment of a source's last event was not kept"
-            );
+        match tokio::time::timeout(NOTE_TIME, note).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a source's last event was not noted");
+            }
+            Err(_) => tracing::debug!("a source's last event was not noted in time"),
         }
     }
 }
