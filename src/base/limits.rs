@@ -166,5 +166,9 @@ pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
 pub const ALERT_FEED_BATCH_MAX: i64 = 200;
 /// Rows of one imported file.
 pub const IMPORT_ROWS_MAX: usize = 1_000_000;
+/// Bytes of one imported file of rows, which is held in memory.
+pub const IMPORT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Rows of an import that share one transaction.
 pub const IMPORT_CHUNK_ROWS: usize = 5_000;
+/// Members above the rows of an import that share one transaction, each counted for each row below it in its segment.
+pub const IMPORT_CHUNK_LEVELS: usize = 40_000;
