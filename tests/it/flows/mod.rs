@@ -2,6 +2,6 @@
 
 mod hostile;
 mod kill;
-mod pipeline;
+pub mod pipeline;
 mod referral_loop;
 mod redis_lost;
