@@ -50,12 +50,18 @@ impl std::ops::Deref for Running {
 
 impl Running {
     /// Lets every sender finish the event that it has in hand, however long that takes.
-    pub async fn finish(self) -> Arc<Load> {
+    pub async fn finish(mut self) -> Arc<Load> {
         self.load.stop.store(true, Ordering::SeqCst);
-        for sender in self.senders {
+        for sender in &mut self.senders {
             sender.await.unwrap();
         }
-        self.load
+        Arc::clone(&self.load)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.senders.iter().for_each(JoinHandle::abort);
     }
 }
 

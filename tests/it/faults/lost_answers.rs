@@ -29,6 +29,17 @@ async fn issue(stand: &Stand, number: u64) -> (String, u64) {
     unreachable!()
 }
 
+const LINK: &str =
+    "mutation($input: GenerateLinkInput!) { generateLink(input: $input) { link { id } userErrors { code } } }";
+
+/// Makes a link, once and without a key.
+async fn link(stand: &Stand) {
+    let input = json!({"campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "creatorId": Kind::Creator.id(Uuid::from_u128(0xc1))});
+    let body = json!({ "query": LINK, "variables": { "input": input } });
+    let request = stand.client.post(format!("{}/graphql", stand.url())).bearer_auth(&stand.key).json(&body);
+    request.send().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_is_lost_has_its_effect_once() {
     let mut url = url::Url::parse(&servers().database_url).unwrap();
@@ -36,6 +47,7 @@ async fn a_commit_whose_answer_is_lost_has_its_effect_once() {
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(proxy.address.port())).unwrap();
     let stand = Stand::on(Some(url.to_string()), None).await;
+    let links_before = stand.count("select count(*) from links").await;
     let mut processes = stand.processes().await;
     let running = stand.load().run(rate());
     proxy.cut_commits(sized(20, 200));
@@ -43,11 +55,17 @@ async fn a_commit_whose_answer_is_lost_has_its_effect_once() {
     while proxy.cuts_left() > 0 || rewards == 0 {
         asked += issue(&stand, rewards).await.1;
         rewards += 1;
+        link(&stand).await;
     }
     let load = stand.finish(running).await;
     Stand::check_alive(&mut processes);
     let issued = stand.count("select count(*) from rewards where kind = 'CREDIT'").await;
     assert_eq!(issued, rewards.cast_signed(), "each reward once, asked for {asked} times");
+    let links = stand.count("select count(*) from links").await - links_before;
+    assert!(
+        links <= rewards.cast_signed(),
+        "{links} links for {rewards} requests: nobody does again what may have been done"
+    );
     let mut figures = stand.check(&load).await;
     let (answers_lost, commits_lost) = proxy.lost();
     assert!(answers_lost > 0 && commits_lost > 0, "{answers_lost} answers and {commits_lost} commits were lost");

@@ -65,10 +65,6 @@ impl Postgres {
         format!("postgres://grapevine@127.0.0.1:{}/postgres", self.port)
     }
 
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Starts the server and waits until it answers; starts it again where it ends instead, as whoever runs a database does.
     pub async fn run(&mut self) {
         let deadline = Instant::now() + UP;
@@ -79,11 +75,6 @@ impl Postgres {
             }
             pause(50).await;
         }
-    }
-
-    /// Whether the server's process has ended by itself.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.as_mut().is_none_or(|child| !matches!(child.try_wait(), Ok(None)))
     }
 
     fn spawn(&mut self) {

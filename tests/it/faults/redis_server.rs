@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use grapevine::base::{SystemChance, random_bytes};
-use redis::aio::MultiplexedConnection;
+use redis::AsyncConnectionConfig;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
@@ -74,7 +74,9 @@ impl Redis {
     /// What the server answers to one command.
     pub async fn ask<T: redis::FromRedisValue>(&self, words: &[&str]) -> redis::RedisResult<T> {
         let client = redis::Client::open(self.url())?;
-        let mut conn: MultiplexedConnection = client.get_multiplexed_async_connection().await?;
+        // A busy machine may take its time.
+        let config = AsyncConnectionConfig::new().set_connection_timeout(Some(UP)).set_response_timeout(Some(UP));
+        let mut conn = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut command = redis::cmd(words[0]);
         command.arg(&words[1..]);
         command.query_async(&mut conn).await

@@ -195,7 +195,11 @@ impl Stand {
 
     /// How many acknowledged events the log lacks, and how many it has that nobody was told of.
     pub async fn lost(&self, load: &Load) -> (usize, usize) {
-        let acknowledged: BTreeSet<String> = load.acknowledged().into_iter().collect();
+        self.lost_of(load.acknowledged()).await
+    }
+
+    pub async fn lost_of(&self, acknowledged: Vec<String>) -> (usize, usize) {
+        let acknowledged: BTreeSet<String> = acknowledged.into_iter().collect();
         let logged = self.texts_of("select id::text as text from events").await;
         let logged: BTreeSet<String> = logged.iter().map(|id| Kind::Event.id(id.parse().unwrap())).collect();
         (acknowledged.difference(&logged).count(), logged.difference(&acknowledged).count())
