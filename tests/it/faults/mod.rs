@@ -10,14 +10,17 @@ mod redis_server;
 mod stand;
 mod subscriber;
 
+mod app_killed;
 mod disk_full;
 mod lost_answers;
 mod order;
+mod poison_mix;
 mod postgres_killed;
 mod power_cut;
 mod races;
 mod redis_killed;
 mod redis_replaced;
+mod replayed;
 mod slow_disk;
 mod stopped_worker;
 

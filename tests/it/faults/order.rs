@@ -54,10 +54,8 @@ async fn purchases_come_out_alike_in_whatever_order_their_events_come() {
             done.await.unwrap();
         }
     }
-    let all = "select count(*) from events e join positions p on p.consumer = 'pipeline' and p.shard = e.shard
-        where (e.recorded_xid, e.seq) <= (p.recorded_xid, p.seq)";
+    stand.read_through(3 * count).await;
     let expected = count.cast_signed();
-    stand.until("the worker has read the log", async || stand.count(all).await == 3 * expected).await;
     let credited = "select count(*) from attribution_records r join conversions c on c.brand_id = r.brand_id and c.id = r.conversion_id
         where r.superseded_at is null and r.creator_id is not null and r.amount_minor = 1000 and c.refunded_minor = 400";
     assert_eq!(stand.count(credited).await, expected);

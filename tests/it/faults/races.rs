@@ -10,9 +10,6 @@ use super::{HEAL, sized, tell};
 
 /// Deliveries of one event at once.
 const AT_ONCE: usize = 8;
-/// What everyone may do in this test, so that only the race decides.
-const LENIENT: &str = r#"update campaign_policies
-    set fraud = fraud || '{"referrals_per_window": 1000000, "ip_correlation_limit": 1000000}'"#;
 
 async fn post(stand: &Stand, event: &Value) -> String {
     let raw = event.to_string();
@@ -41,7 +38,6 @@ fn activation(user: usize, number: usize) -> Value {
 
 async fn members(count: usize) -> (Arc<Stand>, [tokio::process::Child; 2]) {
     let stand = Arc::new(Stand::on(None, None).await);
-    stand.execute(LENIENT).await;
     let processes = stand.processes().await;
     post(&stand, &json!({"event_id": "ann", "event_type": "signup", "user_id": "ann", "campaign": "launch"})).await;
     for user in 0..count {
@@ -54,10 +50,7 @@ async fn members(count: usize) -> (Arc<Stand>, [tokio::process::Child; 2]) {
 }
 
 async fn rewards_to_ann(stand: &Stand, logged: usize) -> i64 {
-    let logged = i64::try_from(logged).unwrap();
-    let all = "select count(*) from events e join positions p on p.consumer = 'pipeline' and p.shard = e.shard
-        where (e.recorded_xid, e.seq) <= (p.recorded_xid, p.seq)";
-    stand.until("the worker has read the log", async || stand.count(all).await == logged).await;
+    stand.read_through(logged as u64).await;
     stand
         .count(
             "select count(*) from rewards where kind = 'CREDIT' and degree = 1 and beneficiary_member_id is not null",

@@ -24,9 +24,14 @@ const BUDGET_MINOR: i64 = 1_000_000_000_000;
 /// What a purchase of the load earns the creator: a tenth.
 const COMMISSION_MINOR: u64 = 100;
 
+const LENIENT: &str = r#"update campaign_policies
+    set fraud = fraud || '{"referrals_per_window": 1000000, "ip_correlation_limit": 1000000}'"#;
 /// Events that wait for the worker.
 const WAITING: &str = "select count(*) from events e join positions p on p.consumer = 'pipeline' and p.shard = e.shard
     where e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq)";
+/// Events that the worker has read.
+pub const READ: &str = "select count(*) from events e join positions p on p.consumer = 'pipeline' and p.shard = e.shard
+    where e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) <= (p.recorded_xid, p.seq)";
 /// What the outbox holds that Redis was not told.
 const UNTOLD: &str = "select (sum(value) filter (where name = 'outbox') - sum(value) filter (where name = 'outbox_published'))::int8 as count
     from brand_counters";
@@ -50,6 +55,16 @@ impl Deref for Stand {
     }
 }
 
+/// Gives the campaign more than any load earns, and lets everyone do what only the fraud rules would hold up.
+pub async fn endow(app: &TestApp) {
+    app.execute(&format!("update campaigns set budget_minor = budget_minor + {BUDGET_MINOR}")).await;
+    app.execute(LENIENT).await;
+    let amount = Money::new(BUDGET_MINOR, "USD".parse().unwrap());
+    let mut conn = app.db.conn().await.unwrap();
+    let (campaign, cause) = (Uuid::from_u128(0xa1), Uuid::from_u128(0xf1));
+    grapevine::ledger::fund_campaign(&mut conn, &app.scope, &app.env, campaign, amount, cause).await.unwrap();
+}
+
 impl Stand {
     /// On the servers that all tests share, or on those of the test.
     pub async fn on(database_url: Option<String>, redis_url: Option<String>) -> Self {
@@ -62,12 +77,7 @@ impl Stand {
         // The processes have the clock of the machine, and so has what the test does between them.
         app.advance(SystemClock.now() - app.now());
         furnish(&app).await;
-        app.execute(&format!("update campaigns set budget_minor = budget_minor + {BUDGET_MINOR}")).await;
-        let amount = Money::new(BUDGET_MINOR, "USD".parse().unwrap());
-        let mut conn = app.db.conn().await.unwrap();
-        let (campaign, cause) = (Uuid::from_u128(0xa1), Uuid::from_u128(0xf1));
-        grapevine::ledger::fund_campaign(&mut conn, &app.scope, &app.env, campaign, amount, cause).await.unwrap();
-        drop(conn);
+        endow(&app).await;
         let source = app.source().await;
         Self { app, source }
     }
@@ -171,6 +181,13 @@ impl Stand {
         self.until("Redis was told", async || self.count(UNTOLD).await == 0).await;
         self.advance(SystemClock.now() - self.now());
         load
+    }
+
+    /// Waits until the worker's process has read this many events that are not in quarantine.
+    pub async fn read_through(&self, count: u64) {
+        let count = count.cast_signed();
+        self.until("the worker has read the log", async || self.count(READ).await == count).await;
+        self.advance(SystemClock.now() - self.now());
     }
 
     /// What was acknowledged is in the log once, each with one effect, and nothing else is. The invariants are checked when the stand

@@ -4,15 +4,12 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::postgres::signal;
-use super::stand::Stand;
+use super::stand::{READ, Stand};
 use super::{pause, rate, sized, tell};
 
 /// A transaction that holds a shard of the log, and whose process says nothing.
 const HELD: &str = "select count(*) from pg_stat_activity a
     where a.datname = current_database() and a.state = 'idle in transaction' and a.state_change < clock_timestamp() - interval '200 ms'";
-const READ: &str = "select (count(*) filter (where (e.recorded_xid, e.seq) <= (p.recorded_xid, p.seq))) as count
-    from events e join positions p on p.consumer = 'pipeline' and p.shard = e.shard";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_stopped_in_a_batch_does_nothing_twice() {
     let stand = Stand::on(None, None).await;

@@ -47,7 +47,7 @@ pub(super) async fn send(app: &TestApp, events: Value) -> Vec<(ReceiptStatus, Op
     receipts.into_iter().map(|receipt| (receipt.status, receipt.code)).collect()
 }
 
-pub(super) fn at(app: &TestApp, minutes: i64) -> String {
+pub fn at(app: &TestApp, minutes: i64) -> String {
     (app.now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339()
 }
 
