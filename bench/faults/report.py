@@ -46,7 +46,7 @@ FAULTS = {
     ),
     "F9": (
         "connection cut at the COMMIT",
-        {"answers_lost": "{} answers lost", "commits_lost": "{} commits lost", "rewards": "{} rewards by hand, each once"},
+        {"answers_lost": "{} answers lost", "commits_lost": "{} commits lost", "rewards": "{} rewards by hand, each once", "links_asked": "{} links asked for without a key,", "links": "{} made"},
     ),
     "F10": ("worker stopped in a batch", {"stopped_s": "stopped for {} s", "taken_over_ms": "taken over after {} ms"}),
     "F13": ("one event, eight deliveries at once", {"rewards": "{} rewards", "expected": "for {} events"}),

@@ -10,8 +10,6 @@ use super::postgres::Postgres;
 use super::stand::Stand;
 use super::{pause, rate, sized, skip, tell};
 
-const DISK_MEGABYTES: u64 = 800;
-
 /// Takes all the room that there is.
 fn fill(disk: &Disk) -> std::path::PathBuf {
     let path = disk.folder.join("ballast");
@@ -30,7 +28,7 @@ fn fill(disk: &Disk) -> std::path::PathBuf {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_and_loses_nothing() {
     let mut postgres = Postgres::place(&["min_wal_size=32MB", "max_wal_size=64MB"]).await;
-    let disk = match Disk::make(&postgres.folder, DISK_MEGABYTES) {
+    let disk = match Disk::make(&postgres.folder, sized(240, 1_500)) {
         Ok(disk) => disk,
         Err(reason) => return skip("F7", &reason),
     };

@@ -32,6 +32,9 @@ async fn issue(stand: &Stand, number: u64) -> (String, u64) {
 const LINK: &str =
     "mutation($input: GenerateLinkInput!) { generateLink(input: $input) { link { id } userErrors { code } } }";
 
+/// Links that are made for each reward.
+const LINKS: i64 = 5;
+
 /// Makes a link, once and without a key.
 async fn link(stand: &Stand) {
     let input = json!({"campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "creatorId": Kind::Creator.id(Uuid::from_u128(0xc1))});
@@ -51,11 +54,12 @@ async fn a_commit_whose_answer_is_lost_has_its_effect_once() {
     let mut processes = stand.processes().await;
     let running = stand.load().run(rate());
     proxy.cut_commits(sized(20, 200));
-    let (mut rewards, mut asked) = (0, 0);
+    let (mut rewards, mut asked, mut links_asked) = (0, 0, 0);
     while proxy.cuts_left() > 0 || rewards == 0 {
         asked += issue(&stand, rewards).await.1;
         rewards += 1;
-        link(&stand).await;
+        futures_util::future::join_all((0..LINKS).map(|_| link(&stand))).await;
+        links_asked += LINKS;
     }
     let load = stand.finish(running).await;
     Stand::check_alive(&mut processes);
@@ -72,5 +76,7 @@ async fn a_commit_whose_answer_is_lost_has_its_effect_once() {
     figures["answers_lost"] = json!(answers_lost);
     figures["commits_lost"] = json!(commits_lost);
     figures["rewards"] = json!(rewards);
+    figures["links"] = json!(links);
+    figures["links_asked"] = json!(links_asked);
     tell("F9", figures);
 }

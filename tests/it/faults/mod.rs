@@ -41,7 +41,7 @@ fn sized<T>(small: T, full: T) -> T {
 
 /// Events a second that the senders of most tests post: `GRAPEVINE_TEST_FAULT_RATE`.
 fn rate() -> u64 {
-    std::env::var("GRAPEVINE_TEST_FAULT_RATE").map_or(sized(120, 1_000), |text| text.parse().unwrap())
+    std::env::var("GRAPEVINE_TEST_FAULT_RATE").map_or(sized(50, 1_000), |text| text.parse().unwrap())
 }
 
 fn random_below(end: u64) -> u64 {

@@ -1,13 +1,12 @@
 //! F8: each sync of the database takes 1.5 s longer, and more events come than can wait.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use grapevine::base::limits::INGEST_QUEUE_MAX;
 use grapevine::platforms::sign_generic;
 use serde_json::{Value, json};
 use tokio::process::Child;
-use tokio::time::Instant;
 
 use super::disk::compile;
 use super::postgres::Postgres;
@@ -16,19 +15,34 @@ use super::{pause, rate, sized, tell};
 
 const ARRAY: usize = 100;
 
-/// What one sender of arrays got: how many events were taken, and how many were refused.
-async fn flood(stand: Arc<Stand>, number: usize) -> (usize, usize) {
-    let events: Vec<Value> = (0..ARRAY)
-        .map(|place| json!({"event_id": format!("flood-{number}-{place}"), "event_type": "click", "anonymous_id": format!("flood-{number}")}))
-        .collect();
-    let raw = Value::Array(events).to_string();
-    let signature = sign_generic(stand.source.secret.as_bytes(), raw.as_bytes());
-    let url = format!("{}/webhooks/{}", stand.url(), stand.source.slug);
-    let request = stand.client.post(url).header("x-webhook-signature", signature).body(raw);
-    match request.send().await.unwrap().status().as_u16() {
-        202 => (ARRAY, 0),
-        503 => (0, ARRAY),
-        status => panic!("{status}"),
+/// Senders of arrays: half as many events again as may wait.
+const FLOOD: usize = INGEST_QUEUE_MAX * 3 / 2 / ARRAY;
+
+/// What the senders of arrays share: how many events were taken, and how many were refused.
+#[derive(Default)]
+struct Flood {
+    next: AtomicUsize,
+    taken: AtomicUsize,
+    refused: AtomicUsize,
+    is_over: AtomicBool,
+}
+
+impl Flood {
+    async fn post(self: Arc<Self>, stand: Arc<Stand>) {
+        while !self.is_over.load(Ordering::SeqCst) {
+            let number = self.next.fetch_add(1, Ordering::SeqCst);
+            let event = |place: usize| json!({"event_id": format!("flood-{number}-{place}"), "event_type": "click", "anonymous_id": format!("flood-{number}")});
+            let raw = Value::Array((0..ARRAY).map(event).collect()).to_string();
+            let signature = sign_generic(stand.source.secret.as_bytes(), raw.as_bytes());
+            let url = format!("{}/webhooks/{}", stand.url(), stand.source.slug);
+            let request = stand.client.post(url).header("x-webhook-signature", signature).body(raw);
+            match request.send().await.unwrap().status().as_u16() {
+                202 => self.taken.fetch_add(ARRAY, Ordering::SeqCst),
+                503 => self.refused.fetch_add(ARRAY, Ordering::SeqCst),
+                status => panic!("{status}"),
+            };
+            pause(1_000).await;
+        }
     }
 }
 
@@ -60,23 +74,21 @@ async fn a_slow_disk_makes_senders_wait_and_the_queue_stays_bounded() {
     let memory_before = megabytes_max(&serve[0]);
 
     std::fs::write(&flag, "").unwrap();
-    pause(200).await;
+    pause(500).await;
     running.begin_phase(1);
-    let until = Instant::now() + Duration::from_secs(sized(2, 60));
-    let (mut taken, mut refused, mut number) = (0, 0, 0);
-    while Instant::now() < until || refused == 0 {
-        // Half as many again as may wait.
-        let senders = (number..number + INGEST_QUEUE_MAX * 3 / 2 / ARRAY)
-            .map(|number| tokio::spawn(flood(Arc::clone(&stand), number)));
-        for sender in senders.collect::<Vec<_>>() {
-            let (own_taken, own_refused) = sender.await.unwrap();
-            (taken, refused, number) = (taken + own_taken, refused + own_refused, number + 1);
-        }
-    }
+    let flood = Arc::new(Flood::default());
+    let senders: Vec<_> = (0..FLOOD).map(|_| tokio::spawn(Arc::clone(&flood).post(Arc::clone(&stand)))).collect();
+    pause(sized(2_000, 60_000)).await;
+    stand.until("503 beyond the queue", async || flood.refused.load(Ordering::SeqCst) > 0).await;
+    flood.is_over.store(true, Ordering::SeqCst);
     running.progress(1).await;
     let (slow_p50, slow_p99) = running.waits_ms(1);
     assert!(slow_p50 > 1_000, "the disk is slow, and nobody is answered before it: {slow_p50} ms");
     std::fs::remove_file(&flag).unwrap();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    let (taken, refused) = (flood.taken.load(Ordering::SeqCst), flood.refused.load(Ordering::SeqCst));
     let load = running.finish().await;
     Stand::check_alive(&mut serve);
     let logged = stand.count("select count(*) from events").await;
