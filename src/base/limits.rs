@@ -28,6 +28,10 @@ pub const INGEST_WAIT_MS: u64 = 2;
 
 /// Events that the worker takes in one transaction.
 pub const WORKER_BATCH_MAX: i64 = 1_000;
+/// How often the worker tries an event, in ever smaller company, before it is buried.
+pub const WORKER_ATTEMPTS_MAX: i16 = 5;
+/// How many times fewer events a try takes than the one that failed: 1,000, 100, 10, and then the event alone, twice.
+pub const WORKER_NARROWING: i64 = 10;
 /// Shards of the log; a brand belongs to one.
 pub const SHARD_COUNT: i16 = 16;
 

@@ -11,7 +11,7 @@ mod statement;
 #[rustfmt::skip]
 pub mod schema;
 
-pub use error::{constraint_of, fault, is_timeout};
+pub use error::{constraint_of, fault, is_lost, is_timeout};
 pub use migrate::{migrate, pending_migrations, revert_all};
 pub use pool::{Conn, Db, PooledConn};
 pub use schema_text::schema_text;

@@ -14,7 +14,7 @@ use crate::creators::Platform;
 use crate::db::Conn;
 use crate::text_enum;
 
-pub use store::{Place, Reader, Row};
+pub use store::{Attempts, Head, Place, Reader, Row};
 
 text_enum! {
     /// What happened.

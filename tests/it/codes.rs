@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Where codes are written as text; `base::Code` has the rest.
 const SOURCES: [&str; 5] = ["src/http", "src/graphql", "src/ingest", "src/platforms", "src/worker"];
-const EVENTS: &str = "src/events/store.rs";
+const EVENTS: &str = "src/events";
 
 fn texts(path: &Path, found: &mut Vec<String>) {
     if path.is_dir() {

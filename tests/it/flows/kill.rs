@@ -25,7 +25,7 @@ fn random_below(end: u64) -> u64 {
 }
 
 /// One process of the real binary on the test's database.
-fn spawn(app: &TestApp, command: &str) -> Child {
+pub(super) fn spawn(app: &TestApp, command: &str) -> Child {
     let folder = target_dir().join("kill-test");
     std::fs::create_dir_all(&folder).unwrap();
     let settings = &app.settings;

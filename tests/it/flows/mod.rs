@@ -3,5 +3,6 @@
 mod hostile;
 mod kill;
 mod pipeline;
+mod poison;
 mod referral_loop;
 mod redis_lost;

@@ -150,6 +150,13 @@ impl TestApp {
         found.count
     }
 
+    /// The texts that a `select ... as text` gives.
+    pub async fn texts(&self, text: &'static str) -> Vec<String> {
+        let mut conn = self.db.conn().await.unwrap();
+        let found: Vec<Text> = sql(text).load(&mut conn).await.unwrap();
+        found.into_iter().map(|found| found.text).collect()
+    }
+
     /// Runs statements without a result.
     pub async fn execute(&self, text: &str) {
         self.db.conn().await.unwrap().batch_execute(text).await.unwrap();
@@ -204,6 +211,12 @@ pub async fn breaches(database_url: &str) -> Vec<String> {
 struct Count {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
     count: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Text {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    text: String,
 }
 
 fn settings(database: &Database, address: SocketAddr) -> Settings {

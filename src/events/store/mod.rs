@@ -1,9 +1,11 @@
 //! The log as its readers see it. A place is (transaction, sequence): rows are read only below the oldest running transaction, so that
 //! none appears behind a reader (a plain sequence misses rows that commit out of order).
 
+mod attempts;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Jsonb, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -11,6 +13,8 @@ use crate::access::Scope;
 use crate::base::Result;
 use crate::base::limits::SHARD_COUNT;
 use crate::db::{Conn, sql};
+
+pub use attempts::Attempts;
 
 /// A place in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, QueryableByName)]
@@ -22,7 +26,7 @@ pub struct Place {
     pub seq: i64,
 }
 
-/// One row of the log. The payload is the canonical event.
+/// One row of the log. The payload is the canonical event, and `None` where somebody has tampered with it.
 #[derive(Clone, Debug, QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Row {
@@ -34,8 +38,20 @@ pub struct Row {
     pub place: Place,
     #[diesel(sql_type = Timestamptz)]
     pub recorded_at: DateTime<Utc>,
-    #[diesel(sql_type = Jsonb)]
-    pub payload: serde_json::Value,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    pub payload: Option<serde_json::Value>,
+}
+
+/// What stands next in the log, without its content.
+#[derive(Clone, Copy, Debug, QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct Head {
+    #[diesel(sql_type = SqlUuid)]
+    pub brand_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    #[diesel(embed)]
+    pub place: Place,
 }
 
 /// A named consumer of the log.
@@ -53,6 +69,7 @@ struct ShardRow {
 impl Reader {
     /// Makes the consumer's positions where they are missing: at the start of the log.
     pub async fn prepare(self, conn: &mut Conn, now: DateTime<Utc>) -> Result<()> {
+        self.prepare_attempts(conn, now).await?;
         sql("insert into positions (consumer, shard, recorded_xid, seq, moved_at)
              select $1, shard, 0, 0, $2 from unnest($3::int2[]) as s (shard) on conflict do nothing")
         .bind::<Text, _>(self.consumer)
@@ -88,19 +105,44 @@ impl Reader {
         Ok(place)
     }
 
-    /// The next events above a place, in the order of the log.
-    pub async fn read(self, conn: &mut Conn, shard: i16, above: Place, limit: i64) -> Result<Vec<Row>> {
+    /// The next events above a place and, where `until` is given, up to that one, in the order of the log.
+    pub async fn read(
+        self,
+        conn: &mut Conn,
+        shard: i16,
+        above: Place,
+        until: Option<Place>,
+        limit: i64,
+    ) -> Result<Vec<Row>> {
+        let until = until.unwrap_or(Place { recorded_xid: i64::MAX, seq: i64::MAX });
         let rows = sql("select brand_id, id, recorded_xid, seq, recorded_at, payload from events
-             where shard = $1 and state = 'ACCEPTED' and (recorded_xid, seq) > ($2, $3)
+             where shard = $1 and state = 'ACCEPTED' and (recorded_xid, seq) > ($2, $3) and (recorded_xid, seq) <= ($4, $5)
                    and recorded_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-             order by recorded_xid, seq limit $4")
+             order by recorded_xid, seq limit $6")
         .bind::<SmallInt, _>(shard)
         .bind::<BigInt, _>(above.recorded_xid)
         .bind::<BigInt, _>(above.seq)
+        .bind::<BigInt, _>(until.recorded_xid)
+        .bind::<BigInt, _>(until.seq)
         .bind::<BigInt, _>(limit)
         .load(conn)
         .await?;
         Ok(rows)
+    }
+
+    /// The event next above a place, found without reading its content: that may be what cannot be read.
+    pub async fn head(self, conn: &mut Conn, shard: i16, above: Place) -> Result<Option<Head>> {
+        let head = sql("select brand_id, id, recorded_xid, seq from events
+             where shard = $1 and state = 'ACCEPTED' and (recorded_xid, seq) > ($2, $3)
+                   and recorded_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             order by recorded_xid, seq limit 1")
+        .bind::<SmallInt, _>(shard)
+        .bind::<BigInt, _>(above.recorded_xid)
+        .bind::<BigInt, _>(above.seq)
+        .get_result(conn)
+        .await
+        .optional()?;
+        Ok(head)
     }
 
     /// Moves the position, in the transaction that holds the effects.
@@ -117,12 +159,13 @@ impl Reader {
     }
 
     /// Buries an event that fails whatever is tried: it leaves the line and can be replayed after a fix.
-    pub async fn bury(self, conn: &mut Conn, row: &Row, reason: &str) -> Result<()> {
-        sql("update events set state = 'DEAD', code = 'PIPELINE_FAULT', reason = $3, attempt_count = attempt_count + 1
+    pub async fn bury(self, conn: &mut Conn, head: &Head, attempt_count: i16, reason: &str) -> Result<()> {
+        sql("update events set state = 'DEAD', code = 'PIPELINE_FAULT', reason = $3, attempt_count = $4
              where brand_id = $1 and id = $2")
-        .bind::<SqlUuid, _>(row.brand_id)
-        .bind::<SqlUuid, _>(row.id)
+        .bind::<SqlUuid, _>(head.brand_id)
+        .bind::<SqlUuid, _>(head.id)
         .bind::<Text, _>(reason)
+        .bind::<SmallInt, _>(attempt_count)
         .execute(conn)
         .await?;
         Ok(())
