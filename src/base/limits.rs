@@ -35,6 +35,13 @@ pub const WORKER_NARROWING: i64 = 10;
 /// Shards of the log; a brand belongs to one.
 pub const SHARD_COUNT: i16 = 16;
 
+/// Events that one ruling takes in again or gives up.
+pub const REPLAY_EVENTS_MAX: usize = 1_000;
+/// Events of a ruling that are told one by one with the reason why they could not be used again.
+pub const REPLAY_FAILURES_MAX: usize = 20;
+/// Bytes of the reason that a ruling gives.
+pub const RULING_REASON_BYTES_MAX: usize = 500;
+
 /// How often a transaction is tried when the database asks for it (deadlock, serialisation, lost connection).
 pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Statement deadline of requests from the API.

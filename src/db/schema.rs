@@ -15,6 +15,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    attempts (consumer, shard) {
+        consumer -> Text,
+        shard -> Int2,
+        token -> Uuid,
+        attempt_count -> Int2,
+        events_max -> Int4,
+        until_xid -> Nullable<Int8>,
+        until_seq -> Nullable<Int8>,
+        fault -> Nullable<Text>,
+        begun_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     attribution_records (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -128,6 +142,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_rulings (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        verb -> Text,
+        reason -> Text,
+        selection -> Jsonb,
+        key_id -> Nullable<Uuid>,
+        ruled_at -> Timestamptz,
+        changed_count -> Int4,
+        refused_count -> Int4,
+        unchanged_count -> Int4,
+    }
+}
+
+diesel::table! {
     events (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -144,6 +173,9 @@ diesel::table! {
         payload -> Nullable<Jsonb>,
         raw_sealed -> Nullable<Bytea>,
         attempt_count -> Int2,
+        replay_count -> Int2,
+        discarded_at -> Nullable<Timestamptz>,
+        is_import -> Bool,
     }
 }
 

@@ -35,6 +35,10 @@ pub struct InboundEvent {
     pub recorded_at: DateTime<Utc>,
     /// The webhook source; `None` for the brand's own doors.
     pub source_id: Option<Uuid>,
+    /// How often it was taken in again.
+    pub replay_count: i16,
+    /// When it was given up.
+    pub discarded_at: Option<DateTime<Utc>>,
 }
 
 impl InboundEvent {
@@ -56,6 +60,8 @@ pub struct EventFilter {
     pub from: Option<DateTime<Utc>>,
     /// Recorded before this moment.
     pub to: Option<DateTime<Utc>>,
+    /// Given up, or not.
+    pub is_discarded: Option<bool>,
 }
 
 /// An accepted event is processed once the pipeline's position in its shard has reached it.
@@ -67,8 +73,20 @@ fn is_processed() -> SqlLiteral<Bool> {
 }
 
 /// A row of the columns that are shown, in the order of [`columns`].
-type EventRow =
-    (Uuid, Option<String>, String, bool, Option<String>, Option<String>, DateTime<Utc>, DateTime<Utc>, Uuid);
+#[derive(Queryable)]
+struct EventRow {
+    id: Uuid,
+    event_type: Option<String>,
+    state: String,
+    is_processed: bool,
+    code: Option<String>,
+    reason: Option<String>,
+    occurred_at: DateTime<Utc>,
+    recorded_at: DateTime<Utc>,
+    source_id: Uuid,
+    replay_count: i16,
+    discarded_at: Option<DateTime<Utc>>,
+}
 
 macro_rules! columns {
     () => {
@@ -82,22 +100,32 @@ macro_rules! columns {
             events::occurred_at,
             events::recorded_at,
             events::source_id,
+            events::replay_count,
+            events::discarded_at,
         )
     };
 }
 
 fn to_event(row: EventRow) -> Result<InboundEvent> {
-    let (id, event_type, state, is_processed, code, reason, occurred_at, recorded_at, source_id) = row;
-    let state = match StoredState::from_column(&state)? {
-        StoredState::Accepted if is_processed => EventState::Processed,
+    let state = match StoredState::from_column(&row.state)? {
+        StoredState::Accepted if row.is_processed => EventState::Processed,
         StoredState::Accepted => EventState::Queued,
         StoredState::Quarantined => EventState::Quarantined,
         StoredState::Dead => EventState::Dead,
     };
-    // The type of an event that could not be understood is the sender's own word.
-    let event_type = event_type.as_deref().and_then(EventType::parse);
-    let source_id = (!source_id.is_nil()).then_some(source_id);
-    Ok(InboundEvent { id, event_type, state, code, reason, occurred_at, recorded_at, source_id })
+    Ok(InboundEvent {
+        id: row.id,
+        // The type of an event that could not be understood is the sender's own word.
+        event_type: row.event_type.as_deref().and_then(EventType::parse),
+        state,
+        code: row.code,
+        reason: row.reason,
+        occurred_at: row.occurred_at,
+        recorded_at: row.recorded_at,
+        source_id: (!row.source_id.is_nil()).then_some(row.source_id),
+        replay_count: row.replay_count,
+        discarded_at: row.discarded_at,
+    })
 }
 
 fn filtered<'a>(scope: &Scope, filter: &EventFilter) -> events::BoxedQuery<'a, Pg> {
@@ -125,6 +153,9 @@ fn filtered<'a>(scope: &Scope, filter: &EventFilter) -> events::BoxedQuery<'a, P
     }
     if let Some(to) = filter.to {
         query = query.filter(events::recorded_at.lt(to));
+    }
+    if let Some(is_discarded) = filter.is_discarded {
+        query = query.filter(events::discarded_at.is_not_null().eq(is_discarded));
     }
     query
 }
@@ -175,6 +206,29 @@ pub async fn event_count(conn: &mut Conn, scope: &Scope, filter: &EventFilter) -
     Ok(filtered(scope, filter).count().get_result(conn).await?)
 }
 
+/// The places of events that are neither in the line nor given up, the first recorded first. Without states: quarantined and dead.
+pub async fn refused_places(
+    conn: &mut Conn,
+    scope: &Scope,
+    filter: &EventFilter,
+    after: Option<Cursor>,
+    limit: i64,
+) -> Result<Vec<Cursor>> {
+    let mut filter = EventFilter { is_discarded: Some(false), ..filter.clone() };
+    if filter.states.is_empty() {
+        filter.states = vec![EventState::Quarantined, EventState::Dead];
+    }
+    let mut query = filtered(scope, &filter);
+    if let Some(after) = after {
+        let later = events::recorded_at.gt(after.time()).or(events::id.gt(after.id));
+        query = query.filter(events::recorded_at.ge(after.time())).filter(later);
+    }
+    let query = query.order((events::recorded_at.asc(), events::id.asc()));
+    let rows: Vec<(DateTime<Utc>, Uuid)> =
+        query.select((events::recorded_at, events::id)).limit(limit).load(conn).await?;
+    Ok(rows.into_iter().map(|(time, id)| Cursor::at(time, id)).collect())
+}
+
 /// Events by identifier.
 pub async fn events_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, InboundEvent>> {
     let rows: Vec<EventRow> = events::table
@@ -183,7 +237,7 @@ pub async fn events_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Resu
         .select(columns!())
         .load(conn)
         .await?;
-    rows.into_iter().map(|row| Ok((row.0, to_event(row)?))).collect()
+    rows.into_iter().map(|row| Ok((row.id, to_event(row)?))).collect()
 }
 
 /// The names of webhook sources.

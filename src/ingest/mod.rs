@@ -4,6 +4,8 @@
 
 mod commit;
 mod door;
+mod item;
+mod replay;
 mod rules;
 mod source;
 mod store;
@@ -14,7 +16,11 @@ use crate::access::Scope;
 use crate::text_enum;
 
 pub use door::Door;
+pub use replay::{Failure, Ruled, Ruling, RulingVerb, Selection, rule};
 pub use source::{NewSource, Source, create_source, source_by_slug};
+
+/// What the bytes of an event that could not be used are sealed for.
+const RAW_PURPOSE: &str = "event";
 
 /// Who posts: a webhook source, or the brand's own back end through GraphQL, links and imports (`source_id` nil).
 #[derive(Clone, Debug)]

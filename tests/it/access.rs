@@ -177,6 +177,7 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
                 Kind::Campaign => "campaigns",
                 Kind::Member => "members",
                 Kind::Reward => "rewards",
+                Kind::Event => "events",
                 _ => "fraudAlerts",
             };
             text(&before[list]["nodes"][0]["id"])

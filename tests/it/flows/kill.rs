@@ -26,6 +26,11 @@ fn random_below(end: u64) -> u64 {
 
 /// One process of the real binary on the test's database.
 pub(super) fn spawn(app: &TestApp, command: &str) -> Child {
+    binary(app).arg(command).spawn().unwrap()
+}
+
+/// The real binary with the test's settings.
+pub(super) fn binary(app: &TestApp) -> Command {
     let folder = target_dir().join("kill-test");
     std::fs::create_dir_all(&folder).unwrap();
     let settings = &app.settings;
@@ -35,7 +40,6 @@ pub(super) fn spawn(app: &TestApp, command: &str) -> Child {
         binary.env_remove(name);
     }
     binary
-        .arg(command)
         .current_dir(&folder)
         .env("DATABASE_URL", app.database_url())
         .env("REDIS_URL", &servers().redis_url)
@@ -45,9 +49,8 @@ pub(super) fn spawn(app: &TestApp, command: &str) -> Child {
         .env("GRAPEVINE_DATA_DIR", &folder)
         .env("GRAPEVINE_LOG", "error")
         .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+        .kill_on_drop(true);
+    binary
 }
 
 /// What the posters share: the next event's number, and the identifier that each acknowledged event got.

@@ -4,5 +4,7 @@ mod hostile;
 mod kill;
 mod pipeline;
 mod poison;
+mod replay;
 mod referral_loop;
+mod rebuild;
 mod redis_lost;

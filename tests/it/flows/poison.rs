@@ -37,7 +37,10 @@ async fn only_the_poison_is_dead(app: &TestApp, count: i64, word: &str) {
     assert!(dead[0].contains(word), "{dead:?}");
     assert_eq!(app.sql_count("select count(*) from events where state <> 'ACCEPTED'").await, 1);
     assert_eq!(app.sql_count("select count(*) from touchpoints").await, count - 1);
-    assert_eq!(app.sql_count("select count(*) from attempts where attempt_count > 0 or until_xid is not null").await, 0);
+    assert_eq!(
+        app.sql_count("select count(*) from attempts where attempt_count > 0 or until_xid is not null").await,
+        0
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,7 +83,8 @@ async fn an_event_that_kills_the_worker_is_buried_and_its_neighbours_go_on() {
     let app = world().await;
     clicks(&app, 24, 12).await;
     when_poisoned(&app, "perform pg_sleep(5)").await;
-    let sleeping = "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
+    let sleeping =
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'";
     for _ in 0..5 {
         let mut worker = spawn(&app, "work");
         while app.sql_count(sleeping).await == 0 {

@@ -13,6 +13,7 @@ use grapevine::base::{Env, FixedClock, SeededChance, SystemChance, random_bytes}
 use grapevine::config::Settings;
 use grapevine::db::sql;
 use grapevine::ingest::{NewSource, create_source};
+use grapevine::kv::Kv;
 use grapevine::platforms::{Scheme, sign_generic};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -177,12 +178,13 @@ impl Drop for TestApp {
     /// Checks every invariant and removes the database. On a thread with a runtime of its own, since a drop cannot wait on ours.
     fn drop(&mut self) {
         self.stop.cancel();
-        let database = &self.database;
+        let (database, settings) = (&self.database, &self.app.settings);
         let breaches = std::thread::scope(|scope| {
             let work = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    let breaches = breaches(&database.url).await;
+                    let mut breaches = breaches(&database.url).await;
+                    breaches.extend(stream_breaches(&database.url, settings).await);
                     database.remove().await;
                     breaches
                 })
@@ -203,6 +205,18 @@ pub async fn breaches(database_url: &str) -> Vec<String> {
         let findings = grapevine::verify::check(&mut conn, &brand).await.unwrap();
         let broken = findings.into_iter().filter(|finding| finding.breach_count > 0);
         found.extend(broken.map(|finding| format!("{finding:?}")));
+    }
+    found
+}
+
+/// What the streams in Redis tell that does not stand in the outbox.
+async fn stream_breaches(database_url: &str, settings: &Settings) -> Vec<String> {
+    let kv = Kv::connect(&settings.redis_url, &settings.redis_prefix).unwrap();
+    let mut conn = connect(database_url).await;
+    let mut found = Vec::new();
+    for brand in all_brands(&mut conn).await.unwrap() {
+        let finding = grapevine::verify::check_stream(&mut conn, &kv, &brand).await.unwrap();
+        found.extend((finding.breach_count > 0).then(|| format!("{finding:?}")));
     }
     found
 }
