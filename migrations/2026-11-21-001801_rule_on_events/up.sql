@@ -15,12 +15,15 @@ create table event_rulings (
     -- The events as they were asked for, by identifier or by filter.
     selection jsonb not null,
     -- Null where it was ruled on the command line.
-    key_id uuid,
+    api_key_id uuid,
     ruled_at timestamptz not null,
     changed_count integer not null,
     refused_count integer not null,
     unchanged_count integer not null,
     constraint event_rulings_pkey primary key (brand_id, id),
     constraint event_rulings_brand_id_fkey foreign key (brand_id) references brands (id) on delete cascade,
+    constraint event_rulings_api_key_id_fkey foreign key (brand_id, api_key_id)
+    references api_keys (brand_id, id) on delete restrict,
     constraint event_rulings_verb_check check (verb in ('REPLAY', 'DISCARD'))
 );
+create index event_rulings_api_key_id_idx on event_rulings (brand_id, api_key_id);

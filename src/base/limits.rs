@@ -54,8 +54,16 @@ pub const LINK_TTL_SECONDS_DEFAULT: i64 = 7 * 24 * 3_600;
 /// Lifetime of a link at most: 5 years.
 pub const LINK_TTL_SECONDS_MAX: i64 = 5 * 365 * 24 * 3_600;
 
-/// Members on one local path before the next opens a new segment (`docs/quirks.md` says why a path cannot simply grow).
-pub const SEGMENT_LEVELS_MAX: usize = 64;
+/// Levels after which the paths of members start anew (`docs/quirks.md` says why a path cannot simply grow).
+pub const SEGMENT_DEPTH: i32 = 63;
+/// Days for which a downline's activity is kept: twice what is asked for.
+pub const ACTIVITY_DAYS_KEPT: i64 = 62;
+/// How long the move of a subtree may take: a million members are rewritten at about 20,000 a second.
+pub const MOVE_SECONDS_MAX: u64 = 600;
+/// Bytes of the reason of a move.
+pub const MOVE_REASON_BYTES_MAX: usize = 500;
+/// Moves that are listed with a member, the latest.
+pub const MOVES_LISTED_MAX: i64 = 100;
 /// Referral hops that a tree query or an up-line may ask for.
 pub const HOPS_MAX: i32 = 100;
 /// Nodes of one `referralTree` answer.

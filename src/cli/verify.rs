@@ -34,7 +34,7 @@ impl Verify {
         let mut findings = Vec::new();
         let kv = self.stream(context)?;
         for brand in all_brands(conn).await? {
-            findings.extend(check(conn, &brand).await?);
+            findings.extend(check(conn, &brand, context.env.now()).await?);
             let Some(kv) = &kv else { continue };
             match check_stream(conn, kv, &brand).await {
                 Ok(finding) => findings.push(finding),

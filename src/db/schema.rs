@@ -148,7 +148,7 @@ diesel::table! {
         verb -> Text,
         reason -> Text,
         selection -> Jsonb,
-        key_id -> Nullable<Uuid>,
+        api_key_id -> Nullable<Uuid>,
         ruled_at -> Timestamptz,
         changed_count -> Int4,
         refused_count -> Int4,
@@ -325,10 +325,39 @@ diesel::table! {
 }
 
 diesel::table! {
-    member_segments (brand_id, root_member_id) {
+    member_activity_days (brand_id, member_number, active_on) {
         brand_id -> Uuid,
-        root_member_id -> Uuid,
-        parent_path -> Text,
+        member_number -> Int8,
+        active_on -> Date,
+        member_count -> Int4,
+    }
+}
+
+diesel::table! {
+    member_downlines (brand_id, member_number, degree) {
+        brand_id -> Uuid,
+        member_number -> Int8,
+        degree -> Int4,
+        member_count -> Int4,
+        signed_up_count -> Int4,
+        activated_count -> Int4,
+        value_minor -> Int8,
+        referral_magnitude -> Int2,
+        value_magnitude -> Int2,
+    }
+}
+
+diesel::table! {
+    member_moves (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        member_id -> Uuid,
+        from_referrer_id -> Nullable<Uuid>,
+        to_referrer_id -> Nullable<Uuid>,
+        moved_member_count -> Int8,
+        reason -> Text,
+        api_key_id -> Nullable<Uuid>,
+        moved_at -> Timestamptz,
     }
 }
 
@@ -353,6 +382,9 @@ diesel::table! {
         pending_referrer_external_id -> Nullable<Text>,
         erased_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+        is_anchor -> Bool,
+        value_minor -> Int8,
+        last_active_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The sums over everyone below a member, in the API.
 
 use async_graphql::{Context, Result, SimpleObject};
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::creators::to_int;
@@ -9,7 +9,7 @@ use super::scalars::Money;
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::base;
-use crate::members::{self, DegreeSums, DownlineQuery};
+use crate::members::{ActivityQuery, DownlineQuery};
 
 const ACTIVE_DAYS: i64 = 30;
 
@@ -22,7 +22,7 @@ pub struct Downline {
     pub by_degree: Vec<DownlineDegree>,
     /// The members' sales less refunds.
     pub value: Money,
-    /// Members who signed up, were first activated or bought in the last 30 days.
+    /// Members who signed up, were first activated or bought in the last 30 days, today included (days of UTC).
     pub active_last30_days: i32,
 }
 
@@ -41,32 +41,27 @@ pub struct DownlineDegree {
     pub rewards: Money,
 }
 
-/// All degrees below a member, or as many as asked for; never so many that a depth overflows.
-#[must_use]
-pub fn to_degrees(hops: i32, top: &members::Member) -> i32 {
-    hops.min(i32::MAX - 64 - top.depth)
-}
-
-/// The downline of a member. Sales and rewards are looked up only where they are selected.
+/// The downline of a member. What costs look-ups of its own is looked up only where it is selected.
 pub async fn downline(ctx: &Context<'_>, id: Uuid, degrees_max: i32, since: Option<DateTime<Utc>>) -> Result<Downline> {
     let request = ctx.request()?;
     let fields = ctx.look_ahead();
     let degree = fields.field("byDegree");
-    if degree.field("rewards").exists() {
+    let has_rewards = degree.field("rewards").exists();
+    if has_rewards {
         request.require(Permission::ReadMoney)?;
     }
-    let has_value = degree.field("value").exists()
-        || degree.field("rewards").exists()
-        || fields.field("value").exists()
-        || fields.field("activeLast30Days").exists();
-    let query = DownlineQuery { degrees_max, since, has_value, ..query(request) };
+    let has_value = since.is_some() && (degree.field("value").exists() || fields.field("value").exists());
+    let query = DownlineQuery { degrees_max, since, has_value, has_rewards };
     let degrees = request.loaders.downlines.load((id, query)).await?.unwrap_or_default();
+    let active = match fields.field("activeLast30Days").exists() {
+        true => request.loaders.active_counts.load((id, activity(request, degrees_max, since))).await?.unwrap_or(0),
+        false => 0,
+    };
     let money = |minor: i64| Money::from(base::Money::new(minor, request.scope.currency));
-    let total = |part: fn(&DegreeSums) -> i64| degrees.iter().map(part).sum::<i64>();
     Ok(Downline {
-        size: to_int(total(|sums| sums.member_count)),
-        value: money(total(|sums| sums.value_minor)),
-        active_last30_days: to_int(total(|sums| sums.active_count)),
+        size: to_int(degrees.iter().map(|sums| sums.member_count).sum()),
+        value: money(degrees.iter().map(|sums| sums.value_minor).sum()),
+        active_last30_days: to_int(active),
         by_degree: degrees
             .iter()
             .map(|sums| DownlineDegree {
@@ -80,21 +75,15 @@ pub async fn downline(ctx: &Context<'_>, id: Uuid, degrees_max: i32, since: Opti
     })
 }
 
-/// How many members stand below one, down to a degree.
-pub async fn degree_count(request: &RequestContext, id: Uuid, degrees_max: i32) -> base::Result<i64> {
-    let degrees = request.loaders.downlines.find((id, DownlineQuery { degrees_max, ..query(request) })).await?;
-    Ok(degrees.unwrap_or_default().iter().map(|sums| sums.member_count).sum())
+/// Who was active today or on one of the days before, counted in whole days of UTC.
+fn activity(request: &RequestContext, degrees_max: i32, since: Option<DateTime<Utc>>) -> ActivityQuery {
+    let active_from = (request.app.env.now() - TimeDelta::days(ACTIVE_DAYS - 1)).date_naive();
+    ActivityQuery { degrees_max, since, active_from }
 }
 
-/// Counts only. The moment is cut to the hour, so that all downlines of a request ask the same question.
-fn query(request: &RequestContext) -> DownlineQuery {
-    let now = request.app.env.now();
-    let now = now.duration_trunc(TimeDelta::hours(1)).unwrap_or(now);
-    DownlineQuery {
-        degrees_max: 1,
-        since: None,
-        active_since: now - TimeDelta::days(ACTIVE_DAYS),
-        currency: request.scope.currency,
-        has_value: false,
-    }
+/// How many members stand below one, down to a degree.
+pub async fn degree_count(request: &RequestContext, id: Uuid, degrees_max: i32) -> base::Result<i64> {
+    let query = DownlineQuery { degrees_max, since: None, has_value: false, has_rewards: false };
+    let degrees = request.loaders.downlines.find((id, query)).await?;
+    Ok(degrees.unwrap_or_default().iter().map(|sums| sums.member_count).sum())
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::connection::page_cost;
 use super::context::{parse_id, parse_id_opt, to_id};
 use super::creators::to_int;
-use super::downlines::{degree_count, to_degrees};
+use super::downlines::degree_count;
 use super::members::{Member, require_forest};
 use super::scalars::{Money, from_ppm};
 use super::{RequestContext, RequestExt};
@@ -48,15 +48,12 @@ impl ReferralTreeNode {
         if member.referee_count == 0 {
             return Ok(0);
         }
-        let degrees_max = to_degrees(members::ALL_HOPS, member);
-        Ok(to_int(degree_count(ctx.request()?, member.id, degrees_max).await?))
+        Ok(to_int(degree_count(ctx.request()?, member.id, members::ALL_HOPS).await?))
     }
 
     /// The member's own sales less refunds, in the brand's own currency.
     async fn value(&self, ctx: &Context<'_>) -> Result<Money> {
-        let request = ctx.request()?;
-        let minor = request.loaders.member_values.load(self.member.0.id).await?.unwrap_or(0);
-        Ok(base::Money::new(minor, request.scope.currency).into())
+        Ok(base::Money::new(self.member.0.value_minor, ctx.request()?.scope.currency).into())
     }
 
     /// The fraud score of the member's latest assessment, from 0 to 1; 0 if it was never assessed.

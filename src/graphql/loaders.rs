@@ -26,7 +26,7 @@ use crate::journeys::Conversion;
 use crate::ledger;
 use crate::ledger::Entry;
 use crate::links::{self, Link};
-use crate::members::{self, DegreeSums, DownlineQuery, Member};
+use crate::members::{self, ActivityQuery, DegreeSums, DownlineQuery, Member, MemberMove};
 use crate::rewards::reads::{self as rewards, Reward};
 
 const BATCH_KEYS_MAX: usize = 500;
@@ -133,8 +133,10 @@ loaders! {
     ancestors: (Uuid, i32) => Vec<Member> = members::ancestors_of;
     referees: ListKey => Vec<Member> = members::referees_of;
     downlines: (Uuid, DownlineQuery) => Vec<DegreeSums> = members::downlines;
-    /// The value of each member's own sales in the brand's currency, in minor units.
-    member_values: Uuid => i64 = member_values;
+    /// The latest moves of each member.
+    member_moves: Uuid => Vec<MemberMove> = members::moves_of;
+    /// How many of a downline were active.
+    active_counts: (Uuid, ActivityQuery) => i64 = members::active_counts;
     links: Uuid => Link = links::by_ids;
     attribution_records: Uuid => AttributionRecord = attribution::records_by_ids;
     /// The first records of a creator or a campaign.
@@ -161,10 +163,6 @@ loaders! {
     source_names: Uuid => String = events::source_names;
     links_of_creators: ListKey => Vec<Link> = links::of_creators;
     link_counts: Uuid => i64 = links::counts_of_creators;
-}
-
-async fn member_values(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
-    members::values_of(conn, scope, ids, scope.currency).await
 }
 
 async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {

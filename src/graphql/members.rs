@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::connection::{Connection, forward, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
-use super::downlines::{Downline, degree_count, downline, to_degrees};
+use super::downlines::{Downline, degree_count, downline};
 use super::fraud::{FraudAssessment, risk_of};
 use super::journeys::{Conversion, conversions_of};
+use super::member_changes::MemberMove;
 use super::node::require_growth;
 use super::rewards::{Reward, balances_of, rewards_of_member};
 use super::scalars::Money;
@@ -198,7 +199,7 @@ impl Member {
         let request = ctx.request()?;
         require_forest(request)?;
         let page = forward(first, after.as_deref())?;
-        let degrees_max = to_degrees(to_hops(max_depth, "maxDepth")?, &self.0);
+        let degrees_max = to_hops(max_depth, "maxDepth")?;
         let top = &self.0;
         let slice = members::descendants(&mut *request.conn().await?, &request.scope, top, degrees_max, &page).await?;
         let id = self.0.id;
@@ -216,8 +217,16 @@ impl Member {
         >,
     ) -> Result<Downline> {
         require_forest(ctx.request()?)?;
-        let degrees_max = to_degrees(to_hops(max_depth, "maxDepth")?, &self.0);
+        let degrees_max = to_hops(max_depth, "maxDepth")?;
         downline(ctx, self.0.id, degrees_max, since).await
+    }
+
+    /// When and why the member was moved by hand, the latest first; at most 100.
+    async fn moves(&self, ctx: &Context<'_>) -> Result<Vec<MemberMove>> {
+        let request = ctx.request()?;
+        require_forest(request)?;
+        let moves = request.loaders.member_moves.load(self.0.id).await?.unwrap_or_default();
+        Ok(moves.into_iter().map(Into::into).collect())
     }
 
     /// What the member bought, the newest first.

@@ -29,6 +29,7 @@ mod ingest;
 mod journeys;
 mod link_changes;
 mod links;
+mod member_changes;
 mod members;
 mod node;
 mod policies;
@@ -82,6 +83,7 @@ pub struct Mutation(
     creator_changes::CreatorMutation,
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
+    member_changes::MemberMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
     keys::KeyMutation,

@@ -258,7 +258,7 @@ async fn keep(conn: &mut Conn, scope: &Scope, env: &Env, ruling: &Ruling, ruled:
         verb: ruling.verb.as_str(),
         reason: &ruling.reason,
         selection,
-        key_id: scope.key_id,
+        api_key_id: scope.key_id,
         ruled_at: env.now(),
         changed_count: count(ruled.changed_count)?,
         refused_count: count(ruled.refused_count)?,

@@ -155,16 +155,24 @@ pub async fn record_conversions(conn: &mut Conn, scope: &Scope, conversions: &[C
     if conversions.is_empty() { Ok(Vec::new()) } else { store::insert_conversions(conn, scope, conversions).await }
 }
 
-/// Keeps refunds and applies every one whose order is known, waiting ones of earlier batches included. Returns the conversions that
-/// changed, and the refunds that take more than is left, which are not applied.
+/// What became of refunds.
+#[derive(Debug, Default)]
+pub struct Refunded {
+    /// What was given back of which conversion: its id, its member, how much.
+    pub applied: Vec<(Uuid, Option<Uuid>, Money)>,
+    /// Refunds that take more than is left, which are not applied.
+    pub refused: Vec<Uuid>,
+}
+
+/// Keeps refunds and applies every one whose order is known, waiting ones of earlier batches included.
 pub async fn record_refunds(
     conn: &mut Conn,
     scope: &Scope,
     refunds: &[Refund],
     new_orders: &[String],
-) -> Result<(Vec<Uuid>, Vec<Uuid>)> {
+) -> Result<Refunded> {
     if refunds.is_empty() && new_orders.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(Refunded::default());
     }
     let mut orders: Vec<String> =
         refunds.iter().map(|refund| refund.order_id.clone()).chain(new_orders.iter().cloned()).collect();
@@ -176,24 +184,22 @@ pub async fn record_refunds(
         .into_iter()
         .filter_map(|conversion| Some((conversion.order_id.clone()?, conversion)))
         .collect();
-    let mut refused = Vec::new();
-    let mut applied = Vec::new();
+    let mut refunded = Refunded::default();
+    let mut ties = Vec::new();
     for refund in store::waiting_refunds(conn, scope, &orders).await? {
         let Some(conversion) = targets.get_mut(&refund.order_id) else { continue };
         let left = conversion.value.minor - conversion.refunded_minor;
         if refund.value.currency != conversion.value.currency || refund.value.minor > left {
-            refused.push(refund.id);
+            refunded.refused.push(refund.id);
             continue;
         }
         conversion.refunded_minor += refund.value.minor;
-        applied.push((refund.id, conversion.id, refund.value.minor));
+        ties.push((refund.id, conversion.id, refund.value.minor));
+        refunded.applied.push((conversion.id, conversion.member_id, refund.value));
     }
-    store::apply_refunds(conn, scope, &applied).await?;
-    store::drop_refunds(conn, scope, &refused).await?;
-    let mut changed: Vec<Uuid> = applied.into_iter().map(|(_, conversion_id, _)| conversion_id).collect();
-    changed.sort_unstable();
-    changed.dedup();
-    Ok((changed, refused))
+    store::apply_refunds(conn, scope, &ties).await?;
+    store::drop_refunds(conn, scope, &refunded.refused).await?;
+    Ok(refunded)
 }
 
 /// The conversions of these ids with their canonical people.

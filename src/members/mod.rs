@@ -2,8 +2,10 @@
 //! It never lets a cycle in, and never gives a member two referrers.
 
 pub mod import;
+mod moving;
 mod placement;
 mod store;
+mod tally;
 mod tree;
 
 use chrono::{DateTime, Utc};
@@ -11,11 +13,13 @@ use uuid::Uuid;
 
 use crate::text_enum;
 
-pub use placement::{Placement, place};
+pub use moving::{MemberMove, NewPlace, move_member};
+pub use placement::{Placement, is_anchor_depth, place};
 pub use store::{
-    ALL_HOPS, DegreeSums, DownlineQuery, MemberFilter, NewMember, RankingQuery, Standing, ancestors_of,
-    by_external_ids, by_ids, count, count_referees, descendants, downlines, insert_members, next_numbers,
-    open_segments, page, referees_of, top_referrers, values_of,
+    ALL_HOPS, ActivityQuery, DegreeSums, DownlineQuery, MemberChange, MemberFilter, NewMember, Planted, RankingQuery,
+    Sale, Standing, active_counts, ancestors_of, attach, by_external_ids, by_ids, change_members, count, descendants,
+    downlines, forget_activity, forget_identity, insert_members, lock_forest, moves_of, next_numbers, page, plant,
+    record_sales, referees_of, top_referrers,
 };
 pub use tree::{Tree, Way, tree, way};
 
@@ -52,4 +56,20 @@ pub struct Member {
     pub activated_at: Option<DateTime<Utc>>,
     pub activation_count: i32,
     pub referee_count: i32,
+    /// Its own sales less refunds, in the brand's currency.
+    pub value_minor: i64,
+    /// The latest of its sign-up, first activation and sales.
+    pub last_active_at: Option<DateTime<Utc>>,
+}
+
+impl Member {
+    /// What it adds by itself to a downline that it is part of.
+    fn sums(&self) -> tally::Sums {
+        tally::Sums {
+            member_count: 1,
+            signed_up_count: i32::from(self.signed_up_at.is_some()),
+            activated_count: i32::from(self.activated_at.is_some()),
+            value_minor: self.value_minor,
+        }
+    }
 }

@@ -10,7 +10,7 @@ use crate::base::derived_id;
 use crate::events::EventType;
 use crate::identity::{Logged, Person};
 use crate::journeys::{Decision, Touch};
-use crate::members::{MemberStatus, NewMember, Placement, place};
+use crate::members::{MemberChange, MemberStatus, NewMember, Placement, place};
 
 /// The members of a batch, and what the batch did to them.
 pub struct Enrolment {
@@ -319,6 +319,21 @@ impl Enrolment {
 }
 
 impl Seat {
+    pub(super) fn to_change(&self) -> MemberChange {
+        MemberChange {
+            id: self.id,
+            person_id: self.person_id,
+            status: self.status,
+            creator_id: self.creator_id,
+            campaign_id: self.campaign_id,
+            joined_at: self.joined_at,
+            signed_up_at: self.signed_up_at,
+            activated_at: self.activated_at,
+            activation_count: self.activation_count,
+            pending_referrer: self.pending_referrer.clone(),
+        }
+    }
+
     fn to_new_member(&self, placement: &Placement) -> NewMember {
         NewMember {
             id: self.id,

@@ -16,7 +16,7 @@ use crate::db::Conn;
 use crate::events::EventType;
 use crate::identity::{Logged, Person};
 use crate::journeys::{Touch, touches_up_to};
-use crate::members::{MemberStatus, next_numbers};
+use crate::members::{MemberStatus, attach, lock_forest, next_numbers};
 
 pub use enrolment::Enrolment;
 pub use store::{Upline, creators_of_roots, uplines};
@@ -85,6 +85,9 @@ pub async fn enrol(
     batch: &[Logged],
     people: &[Person],
 ) -> Result<Enrolment> {
+    if batch.iter().any(|logged| changes_the_forest(logged.event.event_type)) {
+        lock_forest(conn, scope).await?;
+    }
     let invitations = invitations(conn, scope, batch, people).await?;
     let seats = store::load(conn, scope, &wanted(batch, people, &invitations)).await?;
     let mut enrolment = Enrolment::new(scope.brand_id, seats);
@@ -99,27 +102,44 @@ pub async fn enrol(
         enrolment.place(first);
     }
     store::write(conn, scope, now, &enrolment).await?;
-    attach_waiting(conn, scope, batch, &mut enrolment).await?;
+    attach_waiting(conn, scope, now, batch, &mut enrolment).await?;
     Ok(enrolment)
 }
 
+/// Whether an event of this type may make, move or change members, or what they are worth.
+fn changes_the_forest(event_type: EventType) -> bool {
+    matches!(event_type, EventType::Signup | EventType::Activation | EventType::Conversion | EventType::Refund)
+}
+
 /// Members who were invited by somebody that nobody had heard of get their edge once that one is heard of, by whatever door it was made.
-async fn attach_waiting(conn: &mut Conn, scope: &Scope, batch: &[Logged], enrolment: &mut Enrolment) -> Result<()> {
-    let mut attached = Vec::new();
-    for (member_id, external_id) in store::waiting_for(conn, scope, &enrolment.known_external_ids()).await? {
-        let Some(referrer_id) = enrolment.by_external_id(&external_id).map(|seat| seat.id) else { continue };
-        let names = |logged: &Logged| {
-            [&logged.event.user_id, &logged.event.referrer_user_id].contains(&&Some(external_id.clone()))
-        };
-        let Some(index) = batch.iter().position(names) else { continue };
-        if store::attach(conn, scope, member_id, referrer_id).await? {
-            attached.push((index, member_id));
+async fn attach_waiting(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    batch: &[Logged],
+    enrolment: &mut Enrolment,
+) -> Result<()> {
+    let mut indices: HashMap<&str, usize> = HashMap::new();
+    for (index, logged) in batch.iter().enumerate() {
+        for name in [&logged.event.user_id, &logged.event.referrer_user_id].into_iter().flatten() {
+            indices.entry(name).or_insert(index);
         }
     }
+    let mut pairs = Vec::new();
+    let mut events: HashMap<Uuid, usize> = HashMap::new();
+    for (member_id, external_id) in store::waiting_for(conn, scope, &enrolment.known_external_ids()).await? {
+        let referrer_id = enrolment.by_external_id(&external_id).map(|seat| seat.id);
+        if let (Some(referrer_id), Some(index)) = (referrer_id, indices.get(external_id.as_str())) {
+            pairs.push((member_id, referrer_id));
+            events.insert(member_id, *index);
+        }
+    }
+    let attached = attach(conn, scope, &pairs, now).await?;
     if attached.is_empty() {
         return Ok(());
     }
-    let ids = attached.iter().map(|(_, member_id)| *member_id).collect();
+    let ids = attached.clone();
+    let attached: Vec<(usize, Uuid)> = attached.into_iter().filter_map(|id| Some((*events.get(&id)?, id))).collect();
     let seats = store::load(conn, scope, &Wanted { ids, ..Wanted::default() }).await?;
     enrolment.attached(&attached, seats);
     Ok(())

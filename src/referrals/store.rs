@@ -4,16 +4,15 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{Enrolment, Seat, Wanted};
 use crate::access::Scope;
 use crate::base::Result;
-use crate::base::limits::HOPS_MAX;
 use crate::db::{Conn, sql};
-use crate::members::{MemberStatus, Placement, count_referees, insert_members, open_segments, place};
+use crate::members::{ALL_HOPS, MemberChange, MemberStatus, attach, change_members, insert_members};
 
 #[derive(QueryableByName)]
 struct SeatRow {
@@ -164,7 +163,7 @@ pub async fn creators_of_roots(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> 
 /// All ancestors of each member, nearest first.
 pub(super) async fn ancestry(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Uuid>>> {
     let mut ancestry: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-    let all = uplines(conn, scope, ids, HOPS_MAX * 1_000).await?;
+    let all = uplines(conn, scope, ids, ALL_HOPS).await?;
     for row in all {
         ancestry.entry(row.member_id).or_default().push(row.ancestor_id);
     }
@@ -174,57 +173,12 @@ pub(super) async fn ancestry(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Re
 pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, enrolment: &Enrolment) -> Result<()> {
     insert_members(conn, scope, &enrolment.new_members(), now).await?;
     let changed = enrolment.changed_seats();
-    update_changed(conn, scope, &changed).await?;
+    let changes: Vec<MemberChange> = changed.iter().map(|seat| seat.to_change()).collect();
+    change_members(conn, scope, &changes, now).await?;
     // A member that was invited before it had a referrer, and may have referees of its own, moves with its whole subtree.
-    for seat in changed {
-        if seat.referrer_id.is_some() && seat.depth == 0 {
-            replant(conn, scope, seat.id).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn update_changed(conn: &mut Conn, scope: &Scope, seats: &[&Seat]) -> Result<()> {
-    if seats.is_empty() {
-        return Ok(());
-    }
-    sql("update members m
-         set person_id = n.person_id, status = n.status, creator_id = n.creator_id, campaign_id = n.campaign_id, joined_at = n.joined_at,
-             signed_up_at = n.signed_up_at, activated_at = n.activated_at, activation_count = n.activation_count,
-             pending_referrer_external_id = n.pending_referrer
-         from unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[], $6::uuid[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
-                     $10::int4[], $11::text[])
-              as n (id, person_id, status, creator_id, campaign_id, joined_at, signed_up_at, activated_at, activation_count, pending_referrer)
-         where m.brand_id = $1 and m.id = n.id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(seats.iter().map(|seat| seat.id).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats.iter().map(|seat| seat.person_id).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(seats.iter().map(|seat| seat.status.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats.iter().map(|seat| seat.creator_id).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(seats.iter().map(|seat| seat.campaign_id).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(seats.iter().map(|seat| seat.joined_at).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Timestamptz>>, _>(seats.iter().map(|seat| seat.signed_up_at).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Timestamptz>>, _>(seats.iter().map(|seat| seat.activated_at).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(seats.iter().map(|seat| seat.activation_count).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(seats.iter().map(|seat| seat.pending_referrer.as_deref()).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    // Only a root can get a referrer here; the check on depth and referrer holds at every statement, so both change in `replant`.
-    for seat in seats.iter().filter(|seat| seat.referrer_id.is_some() && seat.depth == 0) {
-        set_referrer(conn, scope, seat.id, seat.referrer_id).await?;
-    }
-    Ok(())
-}
-
-/// Gives a root its referrer, at depth 1 until `replant` finds the true place.
-async fn set_referrer(conn: &mut Conn, scope: &Scope, id: Uuid, referrer_id: Option<Uuid>) -> Result<()> {
-    sql("update members set referrer_id = $3, depth = 1, pending_referrer_external_id = null where brand_id = $1 and id = $2")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<SqlUuid, _>(id)
-        .bind::<Nullable<SqlUuid>, _>(referrer_id)
-        .execute(conn)
-        .await?;
-    count_referees(conn, scope, &referrer_id.into_iter().collect::<Vec<_>>()).await
+    let found: Vec<(Uuid, Uuid)> =
+        changed.iter().filter(|seat| seat.depth == 0).filter_map(|seat| Some((seat.id, seat.referrer_id?))).collect();
+    attach(conn, scope, &found, now).await.map(|_| ())
 }
 
 #[derive(QueryableByName)]
@@ -251,90 +205,4 @@ pub(super) async fn waiting_for(
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.external_id)).collect())
-}
-
-/// Hangs a root below its referrer, with its whole subtree. False, and nothing done, where that would close a cycle.
-pub(super) async fn attach(conn: &mut Conn, scope: &Scope, id: Uuid, referrer_id: Uuid) -> Result<bool> {
-    let above = uplines(conn, scope, &[referrer_id], HOPS_MAX * 1_000).await?;
-    let closes_cycle = id == referrer_id || above.iter().any(|row| row.ancestor_id == id);
-    if closes_cycle {
-        sql("update members set pending_referrer_external_id = null where brand_id = $1 and id = $2")
-            .bind::<SqlUuid, _>(scope.brand_id)
-            .bind::<SqlUuid, _>(id)
-            .execute(conn)
-            .await?;
-        return Ok(false);
-    }
-    set_referrer(conn, scope, id, Some(referrer_id)).await?;
-    // What the invitation says is inherited, as by a sign-up that comes in order.
-    sql("update members m set creator_id = coalesce(m.creator_id, r.creator_id), campaign_id = coalesce(m.campaign_id, r.campaign_id)
-         from members r where m.brand_id = $1 and m.id = $2 and r.brand_id = m.brand_id and r.id = m.referrer_id")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<SqlUuid, _>(id)
-        .execute(conn)
-        .await?;
-    replant(conn, scope, id).await?;
-    Ok(true)
-}
-
-#[derive(QueryableByName)]
-struct BranchRow {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-    #[diesel(sql_type = SqlUuid)]
-    referrer_id: Uuid,
-    #[diesel(sql_type = Text)]
-    parent_path: String,
-    #[diesel(sql_type = Integer)]
-    parent_depth: i32,
-    #[diesel(sql_type = SmallInt)]
-    is_top: i16,
-}
-
-/// Finds the places of a member and of everybody below it anew, after its referrer changed.
-async fn replant(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<()> {
-    let branch: Vec<BranchRow> = sql("with recursive branch as (
-             select m.id, m.number, m.referrer_id, 0 as level from members m where m.brand_id = $1 and m.id = $2
-             union all
-             select m.id, m.number, m.referrer_id, branch.level + 1
-             from branch join members m on m.brand_id = $1 and m.referrer_id = branch.id)
-         select b.id, b.number, b.referrer_id, p.path::text as parent_path, p.depth as parent_depth,
-                (b.level = 0)::int::int2 as is_top
-         from branch b join members p on p.brand_id = $1 and p.id = b.referrer_id
-         order by b.level, b.id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<SqlUuid, _>(id)
-    .load(conn)
-    .await?;
-    let mut placed: HashMap<Uuid, Placement> = HashMap::new();
-    let mut rows: Vec<(Uuid, Placement)> = Vec::with_capacity(branch.len());
-    for row in branch {
-        let fresh = placed.get(&row.referrer_id).map(|parent| (parent.path.as_str(), parent.depth));
-        let parent = if row.is_top == 1 {
-            (row.parent_path.as_str(), row.parent_depth)
-        } else {
-            fresh.unwrap_or((&row.parent_path, row.parent_depth))
-        };
-        let placement = place(Some(parent), row.number);
-        placed.insert(row.id, placement.clone());
-        rows.push((row.id, placement));
-    }
-    let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
-    sql("delete from member_segments where brand_id = $1 and root_member_id = any ($2)")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Array<SqlUuid>, _>(&ids)
-        .execute(conn)
-        .await?;
-    sql("update members m set path = n.path::ltree, depth = n.depth
-         from unnest($2::uuid[], $3::text[], $4::int4[]) as n (id, path, depth)
-         where m.brand_id = $1 and m.id = n.id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(&ids)
-    .bind::<Array<Text>, _>(rows.iter().map(|(_, placement)| placement.path.as_str()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(rows.iter().map(|(_, placement)| placement.depth).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    open_segments(conn, scope, rows.iter().map(|(id, placement)| (*id, placement))).await
 }

@@ -5,8 +5,11 @@ mod store;
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::access::Brand;
 use crate::base::Result;
+use crate::base::limits::ACTIVITY_DAYS_KEPT;
 use crate::db::Conn;
 use crate::kv::Kv;
 
@@ -22,17 +25,22 @@ pub struct Finding {
 }
 
 /// Every invariant with its count, breached or not, as one snapshot sees them.
-pub async fn check(conn: &mut Conn, brand: &Brand) -> Result<Vec<Finding>> {
+pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result<Vec<Finding>> {
     let mut findings = Vec::with_capacity(store::LOG_INVARIANTS.len() + store::INVARIANTS.len());
     store::begin(conn).await?;
-    let counted = count_all(conn, brand, &mut findings).await;
+    let counted = count_all(conn, brand, now, &mut findings).await;
     store::end(conn).await?;
     counted.map(|()| findings)
 }
 
-async fn count_all(conn: &mut Conn, brand: &Brand, findings: &mut Vec<Finding>) -> Result<()> {
+async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings: &mut Vec<Finding>) -> Result<()> {
     for (invariant, statement) in store::LOG_INVARIANTS.iter().chain(store::INVARIANTS) {
         let breach_count = store::count(conn, &brand.scope(), statement).await?;
+        findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
+    }
+    let day = (now - TimeDelta::days(ACTIVITY_DAYS_KEPT / 2)).date_naive();
+    for (invariant, statement) in store::INVARIANTS_OF_THE_DAY {
+        let breach_count = store::count_of_the_day(conn, &brand.scope(), statement, day).await?;
         findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
 use crate::events::Reader;
-use crate::{outbox, rewards};
+use crate::{members, outbox, rewards};
 
 /// The consumer whose position tells what is processed.
 pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
@@ -24,12 +24,15 @@ pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
 const IDLE: Duration = Duration::from_millis(50);
 /// How often escrow and the outbox are looked at where no event asks for it.
 const CHORES: Duration = Duration::from_secs(1);
+/// How often what was kept long enough is forgotten.
+const FORGETTING: Duration = Duration::from_secs(3_600);
 /// How long a worker rests after a fault of the moment.
 const REST: Duration = Duration::from_millis(250);
 
 /// Works until `stop` is cancelled. A database that is away is waited for.
 pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
     let mut chores_at = tokio::time::Instant::now();
+    let mut forgetting_at = chores_at;
     let mut is_prepared = false;
     while !stop.is_cancelled() {
         let round = async {
@@ -45,6 +48,10 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
             if is_due {
                 settle(&app).await?;
                 chores_at = tokio::time::Instant::now() + CHORES;
+            }
+            if tokio::time::Instant::now() >= forgetting_at {
+                forget(&app).await?;
+                forgetting_at = tokio::time::Instant::now() + FORGETTING;
             }
             Ok::<u64, crate::base::Error>(count)
         };
@@ -124,6 +131,14 @@ async fn settle_brand(app: &App, brand: &Brand) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// What is kept for a time only is forgotten after it.
+async fn forget(app: &App) -> Result<()> {
+    for brand in brands(app).await? {
+        members::forget_activity(&mut *app.db.conn().await?, &brand.scope(), app.env.now()).await?;
+    }
+    Ok(())
 }
 
 /// Redis may be away: what it did not get stays in the outbox, and readers look there by themselves.

@@ -42,7 +42,7 @@ pub(super) async fn process(
     fraud::record(conn, scope, &assessments).await?;
 
     // What was bought and refunded, and who gets the credit? A late touch re-opens what it may have led to.
-    let sales = sales::record(conn, scope, book, batch, people, &enrolment).await?;
+    let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
     let reopened = sales::reopened(conn, scope, book, &touches, &stitched).await?;
     let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
 

@@ -16,6 +16,7 @@ use crate::identity::{Logged, Person, Stitched};
 use crate::journeys::{
     Conversion, Refund, Touch, conversions_by_id, conversions_of_people, record_conversions, record_refunds,
 };
+use crate::members::{Sale, record_sales};
 use crate::referrals::Enrolment;
 
 /// What a batch sold and gave back.
@@ -37,6 +38,7 @@ pub(super) struct Sold {
 pub(super) async fn record(
     conn: &mut Conn,
     scope: &Scope,
+    now: DateTime<Utc>,
     book: &PolicyBook,
     batch: &[Logged],
     people: &[Person],
@@ -57,7 +59,12 @@ pub(super) async fn record(
     let new: HashSet<Uuid> = record_conversions(conn, scope, &conversions).await?.into_iter().collect();
     let orders: Vec<String> =
         conversions.iter().filter(|one| new.contains(&one.id)).filter_map(|one| one.order_id.clone()).collect();
-    let (refunded, excessive) = record_refunds(conn, scope, &refunds, &orders).await?;
+    let refunded = record_refunds(conn, scope, &refunds, &orders).await?;
+    let bought = conversions.iter().filter(|one| new.contains(&one.id));
+    let bought = bought.filter_map(|one| sale(scope, one.member_id, one.value, 1, Some(one.occurred_at)));
+    let returned =
+        refunded.applied.iter().filter_map(|(_, member_id, value)| sale(scope, *member_id, *value, -1, None));
+    record_sales(conn, scope, &bought.chain(returned).collect::<Vec<_>>(), now).await?;
     let known = conversions.iter().filter(|one| !new.contains(&one.id));
     let mut refused: Vec<(Uuid, &'static str, String)> = known
         .map(|one| {
@@ -69,8 +76,9 @@ pub(super) async fn record(
         })
         .collect();
     let reason = "The refund is in another currency than its order, or takes more than is left of it.";
-    refused.extend(excessive.into_iter().map(|id| (id, "REFUND_EXCEEDS_ORDER", reason.to_owned())));
-    let mut conversion_ids: Vec<Uuid> = new.into_iter().chain(refunded).collect();
+    refused.extend(refunded.refused.into_iter().map(|id| (id, "REFUND_EXCEEDS_ORDER", reason.to_owned())));
+    let mut conversion_ids: Vec<Uuid> =
+        new.into_iter().chain(refunded.applied.into_iter().map(|(id, ..)| id)).collect();
     conversion_ids.sort_unstable();
     conversion_ids.dedup();
     Ok(Sales { conversion_ids, refused })
@@ -97,6 +105,18 @@ fn conversion(
         occurred_at: logged.event.occurred_at,
         recorded_at: logged.recorded_at,
     })
+}
+
+/// What a member's sale adds to downlines. Sums are kept in the brand's own currency: what was paid in another one adds its activity.
+fn sale(
+    scope: &Scope,
+    member_id: Option<Uuid>,
+    value: Money,
+    sign: i64,
+    bought_at: Option<DateTime<Utc>>,
+) -> Option<Sale> {
+    let value_minor = if value.currency == scope.currency { value.minor * sign } else { 0 };
+    Some(Sale { member_id: member_id?, value_minor, bought_at })
 }
 
 fn refund(scope: &Scope, logged: &Logged) -> Result<Refund> {

@@ -162,7 +162,7 @@ pub(in crate::ingest) struct RulingRow<'a> {
     pub verb: &'static str,
     pub reason: &'a str,
     pub selection: serde_json::Value,
-    pub key_id: Option<Uuid>,
+    pub api_key_id: Option<Uuid>,
     pub ruled_at: DateTime<Utc>,
     pub changed_count: i32,
     pub refused_count: i32,

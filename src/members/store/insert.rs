@@ -6,9 +6,11 @@ use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uui
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::tally::carry;
 use crate::access::Scope;
 use crate::base::{Error, Result};
 use crate::db::{Conn, sql};
+use crate::members::tally::{Gain, Sums};
 use crate::members::{MemberStatus, Placement};
 
 /// A member with its place in the forest, found by [`crate::members::place`].
@@ -50,8 +52,14 @@ pub async fn next_numbers(conn: &mut Conn, scope: &Scope, count: usize) -> Resul
     Ok(row.value - count + 1)
 }
 
-/// Inserts members whose referrers are already there or are in the same set, opens their segments and counts them with their
-/// referrers. A taken external id is a fault: look before.
+/// Holds the brand's forest to the end of the transaction: until then nobody else joins it, moves in it or changes its sums. Whoever
+/// locks members takes this first, so that two writers cannot deadlock.
+pub async fn lock_forest(conn: &mut Conn, scope: &Scope) -> Result<()> {
+    next_numbers(conn, scope, 0).await.map(|_| ())
+}
+
+/// Inserts members whose referrers are already there or are in the same set, and counts them with their referrers and in the
+/// downlines that they join. A taken external id is a fault: look before.
 pub async fn insert_members(conn: &mut Conn, scope: &Scope, members: &[NewMember], now: DateTime<Utc>) -> Result<()> {
     if members.is_empty() {
         return Ok(());
@@ -61,9 +69,9 @@ pub async fn insert_members(conn: &mut Conn, scope: &Scope, members: &[NewMember
     }
     sql("insert into members (brand_id, id, number, external_id, status, referrer_id, creator_id, campaign_id, path, depth,
                               joined_at, signed_up_at, activated_at, activation_count, created_at, person_id,
-                              pending_referrer_external_id)
+                              pending_referrer_external_id, last_active_at)
          select $1, id, number, external_id, status, referrer_id, creator_id, campaign_id, path::ltree, depth, joined_at,
-                signed_up_at, activated_at, activation_count, $15, person_id, pending_referrer
+                signed_up_at, activated_at, activation_count, $15, person_id, pending_referrer, greatest(signed_up_at, activated_at)
          from unnest($2::uuid[], $3::int8[], $4::text[], $5::text[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::int4[],
                      $11::timestamptz[], $12::timestamptz[], $13::timestamptz[], $14::int4[], $16::uuid[], $17::text[])
               as m (id, number, external_id, status, referrer_id, creator_id, campaign_id, path, depth, joined_at, signed_up_at,
@@ -87,33 +95,34 @@ pub async fn insert_members(conn: &mut Conn, scope: &Scope, members: &[NewMember
     .bind::<Array<Nullable<Text>>, _>(all(members, |m| m.pending_referrer.as_deref()))
     .execute(conn)
     .await?;
-    open_segments(conn, scope, members.iter().map(|member| (member.id, &member.placement))).await?;
-    count_referees(conn, scope, &members.iter().filter_map(|member| member.referrer_id).collect::<Vec<_>>()).await
+    count_referees(conn, scope, &members.iter().filter_map(|member| member.referrer_id).collect::<Vec<_>>()).await?;
+    let gains: Vec<Gain> = members.iter().map(NewMember::gain).collect();
+    carry(conn, scope, &gains, now).await
 }
 
-/// Keeps the path of the referrer for every placement that opens a segment.
-pub async fn open_segments<'a>(
-    conn: &mut Conn,
-    scope: &Scope,
-    placements: impl Iterator<Item = (Uuid, &'a Placement)>,
-) -> Result<()> {
-    let opened = placements.filter_map(|(id, placement)| Some((id, placement.segment_parent_path.as_deref()?)));
-    let (ids, paths): (Vec<Uuid>, Vec<&str>) = opened.unzip();
-    if ids.is_empty() {
-        return Ok(());
+impl NewMember {
+    fn last_active_at(&self) -> Option<DateTime<Utc>> {
+        self.signed_up_at.max(self.activated_at)
     }
-    sql("insert into member_segments (brand_id, root_member_id, parent_path)
-         select $1, id, path::ltree from unnest($2::uuid[], $3::text[]) as s (id, path)")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<Array<Text>, _>(paths)
-    .execute(conn)
-    .await?;
-    Ok(())
+
+    /// What it adds to the downlines that it joins.
+    fn gain(&self) -> Gain {
+        Gain {
+            path: self.placement.path.clone(),
+            sums: Sums {
+                member_count: 1,
+                signed_up_count: i32::from(self.signed_up_at.is_some()),
+                activated_count: i32::from(self.activated_at.is_some()),
+                value_minor: 0,
+            },
+            active_before: None,
+            active_at: self.last_active_at(),
+        }
+    }
 }
 
 /// Adds the new referees to their referrers' counts, in the order of the identifiers so that two batches cannot deadlock.
-pub async fn count_referees(conn: &mut Conn, scope: &Scope, referrer_ids: &[Uuid]) -> Result<()> {
+pub(super) async fn count_referees(conn: &mut Conn, scope: &Scope, referrer_ids: &[Uuid]) -> Result<()> {
     if referrer_ids.is_empty() {
         return Ok(());
     }

@@ -4,14 +4,40 @@
 macro_rules! member_columns {
     () => {
         "m.id, m.number, m.external_id, m.person_id, m.status, m.referrer_id, m.creator_id, m.campaign_id,
-         m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count"
+         m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count,
+         m.value_minor, m.last_active_at"
     };
 }
 
+/// The segments of each member $2 that reach into its first $3 degrees: its own, and one for each anchor below it. `low` to `high` are
+/// the paths of the segment's part below `top`, which stands `depth` levels deep: the bound of a subtree is its path with the lowest
+/// letter put at the end of the last label. `number` is whose kept sums describe that part.
+macro_rules! segments {
+    () => {
+        "with recursive segments as (
+             select m.id as top_id, m.depth as top_depth, m.number, m.depth, n.low, (n.low::text || '0')::ltree as high
+             from members m
+             cross join lateral (select case when m.is_anchor then subpath(m.path, -1) else m.path end as low) n
+             where m.brand_id = $1 and m.id = any ($2) and m.referee_count > 0
+             union all
+             select s.top_id, s.top_depth, a.number, a.depth, n.low, (n.low::text || '0')::ltree
+             from segments s
+             join members a on a.brand_id = $1 and a.is_anchor and a.path >= s.low and a.path < s.high
+             cross join lateral (select subpath(a.path, -1) as low) n
+             where a.depth - s.top_depth < $3)"
+    };
+}
+
+mod attach;
+mod change;
+mod descendants;
 mod downline;
 mod insert;
 mod lists;
+mod moves;
+mod plant;
 mod standing;
+mod tally;
 mod upline;
 
 use std::collections::HashMap;
@@ -27,10 +53,18 @@ use super::{Member, MemberStatus};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
-pub use downline::{DegreeSums, DownlineQuery, descendants, downlines};
-pub use insert::{NewMember, count_referees, insert_members, next_numbers, open_segments};
+pub use attach::attach;
+pub use change::{MemberChange, change_members, forget_identity};
+pub use descendants::descendants;
+pub use downline::{ActivityQuery, DegreeSums, DownlineQuery, active_counts, downlines};
+use insert::count_referees;
+pub use insert::{NewMember, insert_members, lock_forest, next_numbers};
 pub use lists::{MemberFilter, count, page, referees_of};
-pub use standing::{RankingQuery, Standing, top_referrers, values_of};
+pub use moves::moves_of;
+pub(super) use moves::{allow_long_move, keep_move};
+pub use plant::{Planted, plant};
+pub use standing::{RankingQuery, Standing, top_referrers};
+pub use tally::{Sale, forget_activity, record_sales};
 pub use upline::{ALL_HOPS, ancestors_of};
 
 /// A member as a statement returns it: select [`MEMBER_COLUMNS`] of an alias `m`.
@@ -67,6 +101,10 @@ pub(super) struct MemberRow {
     activation_count: i32,
     #[diesel(sql_type = Integer)]
     referee_count: i32,
+    #[diesel(sql_type = BigInt)]
+    value_minor: i64,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    last_active_at: Option<DateTime<Utc>>,
 }
 
 impl MemberRow {
@@ -87,6 +125,8 @@ impl MemberRow {
             activated_at: self.activated_at,
             activation_count: self.activation_count,
             referee_count: self.referee_count,
+            value_minor: self.value_minor,
+            last_active_at: self.last_active_at,
         })
     }
 }

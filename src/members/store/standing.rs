@@ -1,38 +1,14 @@
-//! What members have brought about, read over sales and assessments: values, risk, and who leads.
-
-use std::collections::HashMap;
+//! What members have brought about, read over sales and assessments: who leads.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::base::{Currency, Result};
 use crate::db::{Conn, sql};
-
-#[derive(QueryableByName)]
-#[diesel(check_for_backend(diesel::pg::Pg))]
-struct NumberRow {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = BigInt)]
-    number: i64,
-}
-
-/// The value of each member's own sales less refunds, in the given currency; none: absent.
-pub async fn values_of(conn: &mut Conn, scope: &Scope, ids: &[Uuid], currency: Currency) -> Result<HashMap<Uuid, i64>> {
-    let rows: Vec<NumberRow> =
-        sql("select member_id as id, sum(amount_minor - refunded_minor)::int8 as number from conversions
-         where brand_id = $1 and member_id = any ($2) and currency = $3 group by member_id")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Array<SqlUuid>, _>(ids)
-        .bind::<Text, _>(currency.to_string())
-        .load(conn)
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.number)).collect())
-}
 
 /// How referrers are ranked.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use crate::db::{Conn, sql};
 use crate::members::Member;
 
 /// How many hops to climb where all are wanted: more than any chain has.
-pub const ALL_HOPS: i32 = i32::MAX - 1;
+pub const ALL_HOPS: i32 = 1_000_000_000;
 
 #[derive(QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]

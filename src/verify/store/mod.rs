@@ -2,8 +2,9 @@
 
 mod log;
 
+use chrono::NaiveDate;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Date, Text, Uuid as SqlUuid};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use uuid::Uuid;
 
@@ -88,14 +89,53 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
              group by owner_id, currency having sum(minor) <> 0) broken",
     ),
     (
-        "a member stands one below its referrer, on its path or at the head of a segment",
+        "a member stands one below its referrer, on its path or on that of an anchor",
         "select count(*) as value from members m
          left join members r on r.brand_id = m.brand_id and r.id = m.referrer_id
-         left join member_segments s on s.brand_id = m.brand_id and s.root_member_id = m.id
          where m.brand_id = $1 and case
-             when m.referrer_id is null then m.depth <> 0 or nlevel(m.path) <> 1 or s.root_member_id is not null
-             when s.root_member_id is not null then m.depth <> r.depth + 1 or nlevel(m.path) <> 1 or s.parent_path <> r.path
-             else m.depth <> r.depth + 1 or nlevel(m.path) <> nlevel(r.path) + 1 or subpath(m.path, 0, -1) <> r.path end",
+             when m.referrer_id is null then m.depth <> 0 or nlevel(m.path) <> 1
+             else m.depth <> r.depth + 1
+                  or subpath(m.path, 0, -1) <> case when r.is_anchor then subpath(r.path, -1) else r.path end end",
+    ),
+    (
+        "a path ends with the member's own number",
+        "select count(*) as value from members m
+         cross join lateral (select subpath(m.path, -1)::text as label) l
+         where m.brand_id = $1 and m.number <> (
+             select sum((position(substr(l.label, i, 1) in '0123456789abcdefghijklmnopqrstuvwxyz') - 1) * 36::numeric ^ (length(l.label) - i))
+             from generate_series(1, length(l.label)) as i)",
+    ),
+    (
+        "members' own sums equal their sales",
+        "select count(*) as value from members m
+         left join (
+             select c.member_id, sum(c.amount_minor - c.refunded_minor) filter (where c.currency = b.currency) as minor,
+                    max(c.occurred_at) as bought_at
+             from conversions c join brands b on b.id = c.brand_id
+             where c.brand_id = $1 group by c.member_id) s on s.member_id = m.id
+         where m.brand_id = $1
+           and (m.value_minor <> coalesce(s.minor, 0)
+                or m.last_active_at is distinct from greatest(m.signed_up_at, m.activated_at, s.bought_at))",
+    ),
+    (
+        // By induction: the first degree is counted, every next one is the sum of what the referees keep.
+        "kept downlines equal the live computation",
+        "with counted as (
+             select r.number as member_number, 1 as degree, count(*) as member_count, count(m.signed_up_at) as signed_up_count,
+                    count(m.activated_at) as activated_count, sum(m.value_minor) as value_minor
+             from members m join members r on r.brand_id = m.brand_id and r.id = m.referrer_id
+             where m.brand_id = $1 group by r.number
+             union all
+             select r.number, k.degree + 1, sum(k.member_count), sum(k.signed_up_count), sum(k.activated_count), sum(k.value_minor)
+             from member_downlines k
+             join members m on m.brand_id = k.brand_id and m.number = k.member_number
+             join members r on r.brand_id = m.brand_id and r.id = m.referrer_id
+             where k.brand_id = $1 and (m.depth % 63 <> 0 or m.depth = 0)
+             group by r.number, k.degree)
+         select count(*) as value from counted c
+         full join (select * from member_downlines where brand_id = $1) k on k.member_number = c.member_number and k.degree = c.degree
+         where (c.member_count, c.signed_up_count, c.activated_count, c.value_minor)
+               is distinct from (k.member_count, k.signed_up_count, k.activated_count, k.value_minor)",
     ),
     (
         "every member hangs on a root: there is no cycle",
@@ -117,6 +157,29 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          where m.brand_id = $1 and m.number > c.value",
     ),
 ];
+
+/// Those that need to know the day: the first one whose activity is asked for.
+pub(super) const INVARIANTS_OF_THE_DAY: &[(&str, &str)] = &[(
+    "kept activity equals the live computation",
+    "with counted as (
+         select member_number, active_on, sum(member_count) as member_count
+         from (
+             select r.number as member_number, (m.last_active_at at time zone 'UTC')::date as active_on, 1 as member_count
+             from members m join members r on r.brand_id = m.brand_id and r.id = m.referrer_id
+             where m.brand_id = $1
+             union all
+             select r.number, k.active_on, k.member_count
+             from member_activity_days k
+             join members m on m.brand_id = k.brand_id and m.number = k.member_number
+             join members r on r.brand_id = m.brand_id and r.id = m.referrer_id
+             where k.brand_id = $1 and (m.depth % 63 <> 0 or m.depth = 0)) parts
+         where active_on >= $2
+         group by member_number, active_on)
+     select count(*) as value from counted c
+     full join (select * from member_activity_days where brand_id = $1 and active_on >= $2) k
+         on k.member_number = c.member_number and k.active_on = c.active_on
+     where coalesce(c.member_count, 0) <> coalesce(k.member_count, 0)",
+)];
 
 #[derive(QueryableByName)]
 struct CountRow {
@@ -153,6 +216,16 @@ pub(super) async fn outbox(conn: &mut Conn, scope: &Scope, first: i64, last: i64
             .load(conn)
             .await?;
     Ok(rows.into_iter().map(|row| (row.seq, row.topic, row.subject_id)).collect())
+}
+
+pub(super) async fn count_of_the_day(
+    conn: &mut Conn,
+    scope: &Scope,
+    statement: &'static str,
+    day: NaiveDate,
+) -> Result<i64> {
+    let row: CountRow = sql(statement).bind::<SqlUuid, _>(scope.brand_id).bind::<Date, _>(day).get_result(conn).await?;
+    Ok(row.value)
 }
 
 pub(super) async fn count(conn: &mut Conn, scope: &Scope, statement: &'static str) -> Result<i64> {

@@ -145,7 +145,7 @@ async fn a_ruling_is_asked_for_page_by_page_kept_with_its_reason_and_given_once_
     assert_eq!(replay(&app, json!({"limit": 3, "idempotencyKey": "k"})).await, first);
     let rest = replay(&app, json!({"limit": 3, "after": first["endCursor"]})).await;
     assert_eq!((&rest["quarantined"], &rest["hasMore"]), (&json!(2), &json!(false)));
-    let kept = "select count(*) from event_rulings where reason = 'It was fixed.' and key_id is not null and verb = 'REPLAY' and refused_count in (2, 3)";
+    let kept = "select count(*) from event_rulings where reason = 'It was fixed.' and api_key_id is not null and verb = 'REPLAY' and refused_count in (2, 3)";
     assert_eq!(app.sql_count(kept).await, 2);
 
     let refused =

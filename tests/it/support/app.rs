@@ -178,12 +178,12 @@ impl Drop for TestApp {
     /// Checks every invariant and removes the database. On a thread with a runtime of its own, since a drop cannot wait on ours.
     fn drop(&mut self) {
         self.stop.cancel();
-        let (database, settings) = (&self.database, &self.app.settings);
+        let (database, settings, now) = (&self.database, &self.app.settings, self.now());
         let breaches = std::thread::scope(|scope| {
             let work = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    let mut breaches = breaches(&database.url).await;
+                    let mut breaches = breaches(&database.url, now).await;
                     breaches.extend(stream_breaches(&database.url, settings).await);
                     database.remove().await;
                     breaches
@@ -198,11 +198,11 @@ impl Drop for TestApp {
 }
 
 /// The invariants that do not hold, over all brands.
-pub async fn breaches(database_url: &str) -> Vec<String> {
+pub async fn breaches(database_url: &str, now: DateTime<Utc>) -> Vec<String> {
     let mut conn = connect(database_url).await;
     let mut found = Vec::new();
     for brand in all_brands(&mut conn).await.unwrap() {
-        let findings = grapevine::verify::check(&mut conn, &brand).await.unwrap();
+        let findings = grapevine::verify::check(&mut conn, &brand, now).await.unwrap();
         let broken = findings.into_iter().filter(|finding| finding.breach_count > 0);
         found.extend(broken.map(|finding| format!("{finding:?}")));
     }

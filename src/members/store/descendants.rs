@@ -1,0 +1,97 @@
+//! Everyone below a member, page by page. A degree is a depth, so each degree of each segment is one range of the index on
+//! (depth, path), and a page costs what it returns, whatever stands below.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{MemberRow, by_ids};
+use crate::access::Scope;
+use crate::base::limits::SEGMENT_DEPTH;
+use crate::base::{Error, Page, Result, Slice};
+use crate::db::{Conn, sql};
+use crate::members::Member;
+
+const _: () = assert!(SEGMENT_DEPTH == 63, "the statements of this module spell the depth of a segment");
+/// Degrees that one statement of a page looks through.
+const DEGREES_PER_STATEMENT: i32 = 8;
+
+#[derive(QueryableByName)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+struct DescendantRow {
+    #[diesel(embed)]
+    member: MemberRow,
+}
+
+/// One page of a member's descendants down to `degrees_max`, by degree and then by path. Goes forward only.
+pub async fn descendants(
+    conn: &mut Conn,
+    scope: &Scope,
+    top: &Member,
+    degrees_max: i32,
+    page: &Page,
+) -> Result<Slice<Member>> {
+    let wanted = usize::try_from(page.fetch_limit()).unwrap_or(0);
+    let after = match page.after {
+        Some(after) => Some(last_seen(conn, scope, after.id).await?),
+        None => None,
+    };
+    let mut found: Vec<Member> = Vec::new();
+    // Every degree has members as long as the next one has.
+    let mut from = after.as_ref().map_or(1, |after| after.depth - top.depth).max(1);
+    while found.len() < wanted && from <= degrees_max {
+        let to = from.saturating_add(DEGREES_PER_STATEMENT - 1).min(degrees_max);
+        let limit = i64::try_from(wanted - found.len()).unwrap_or(0);
+        let rows = degrees(conn, scope, top.id, from..=to, after.as_ref(), limit).await?;
+        let deepest = rows.last().map(|member| member.depth - top.depth);
+        let is_short = rows.len() < wanted - found.len();
+        found.extend(rows);
+        if is_short && deepest != Some(to) {
+            break;
+        }
+        from = to.saturating_add(1);
+    }
+    Ok(page.slice(found))
+}
+
+/// The member whose row a cursor names: the page goes on from where it stands now.
+async fn last_seen(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Member> {
+    let member = by_ids(conn, scope, &[id]).await?.remove(&id);
+    member.ok_or_else(|| {
+        Error::invalid(&["after"], "This is no cursor of this list: pass one that an earlier page returned.")
+    })
+}
+
+async fn degrees(
+    conn: &mut Conn,
+    scope: &Scope,
+    top_id: Uuid,
+    degrees: std::ops::RangeInclusive<i32>,
+    after: Option<&Member>,
+    limit: i64,
+) -> Result<Vec<Member>> {
+    let rows: Vec<DescendantRow> = sql(concat!(
+        segments!(),
+        " select ",
+        member_columns!(),
+        " from segments s
+         cross join lateral generate_series(greatest(s.depth + 1, s.top_depth + $4), least(s.top_depth + $3, (s.depth / 63 + 1) * 63)) as d (depth)
+         cross join lateral (
+             select * from members m
+             where m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
+                 and ($5::int4 is null or m.depth > $5 or m.path > $6::ltree)
+             order by m.path limit $7) m
+         order by m.depth, m.path limit $7"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(vec![top_id])
+    .bind::<Integer, _>(*degrees.end())
+    .bind::<Integer, _>(*degrees.start())
+    .bind::<Nullable<Integer>, _>(after.map(|after| after.depth))
+    .bind::<Nullable<Text>, _>(after.map(|after| after.path.as_str()))
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    rows.into_iter().map(|row| row.member.into_member()).collect()
+}
