@@ -36,6 +36,9 @@ pub struct Flags {
     /// Folder of the private servers and the secret [default: ./data]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
+    /// Days that the log of events is kept [default: for ever]
+    #[arg(long, global = true, value_name = "COUNT")]
+    events_retention_days: Option<String>,
     /// What is logged [default: info]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -56,6 +59,7 @@ impl Flags {
             (Key::RedisUrl, &self.redis_url),
             (Key::RedisPrefix, &self.redis_prefix),
             (Key::DataDir, &self.data_dir),
+            (Key::EventsRetentionDays, &self.events_retention_days),
             (Key::Log, &self.log),
             (Key::LogFormat, &self.log_format),
         ];

@@ -70,6 +70,7 @@ impl Up {
         let applied = db::migrate(&database_url).await?;
         tracing::info!(count = applied.len(), "the schema is up to date");
         let app = App::new(draft.settle(database_url, redis_url, secret), context.env.clone())?;
+        events::keep(&app.db, app.env.now(), None).await?;
         println!("{}", self.welcome(&app).await?);
         Ok((app, listener))
     }

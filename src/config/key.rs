@@ -12,6 +12,7 @@ pub enum Key {
     RedisPrefix,
     Secret,
     DataDir,
+    EventsRetentionDays,
     Log,
     LogFormat,
 }
@@ -25,7 +26,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Listen,
         Self::PublicUrl,
         Self::TrustedProxyCount,
@@ -35,6 +36,7 @@ impl Key {
         Self::RedisPrefix,
         Self::Secret,
         Self::DataDir,
+        Self::EventsRetentionDays,
         Self::Log,
         Self::LogFormat,
     ];
@@ -52,6 +54,7 @@ impl Key {
             Self::RedisPrefix => "redis_prefix",
             Self::Secret => "secret",
             Self::DataDir => "data_dir",
+            Self::EventsRetentionDays => "events_retention_days",
             Self::Log => "log",
             Self::LogFormat => "log_format",
         }
@@ -91,11 +94,12 @@ impl Key {
             Self::PublicUrl => "an http or https URL without query, such as https://grapevine.example.com",
             Self::TrustedProxyCount => "a whole number from 0 to 10",
             Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
-            Self::DatabasePoolSize => "a whole number from 1 to 500",
+            Self::DatabasePoolSize => "a whole number from 2 to 500",
             Self::RedisUrl => "a URL such as redis://:password@host:6379/0",
             Self::RedisPrefix => "1 to 64 characters of a-z, A-Z, 0-9, `_`, `-`, `.` and `:`",
             Self::Secret => "64 hexadecimal digits, as `openssl rand -hex 32` prints them",
             Self::DataDir => "the path of a folder",
+            Self::EventsRetentionDays => "a whole number from 1 to 36500",
             Self::Log => "a filter such as info or grapevine=debug,info",
             Self::LogFormat => "text or json",
         }

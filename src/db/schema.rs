@@ -157,7 +157,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    events (brand_id, id) {
+    events (brand_id, id, recorded_at) {
         brand_id -> Uuid,
         id -> Uuid,
         source_id -> Uuid,
@@ -358,6 +358,7 @@ diesel::table! {
         reason -> Text,
         api_key_id -> Nullable<Uuid>,
         moved_at -> Timestamptz,
+        since -> Timestamptz,
     }
 }
 
@@ -428,6 +429,7 @@ diesel::table! {
         recorded_xid -> Int8,
         seq -> Int8,
         moved_at -> Timestamptz,
+        since -> Timestamptz,
     }
 }
 

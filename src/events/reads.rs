@@ -10,6 +10,7 @@ use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::store::days::span_of;
 use super::{EventType, StoredState};
 use crate::access::Scope;
 use crate::base::{Cursor, Page, Result, Slice};
@@ -231,9 +232,11 @@ pub async fn refused_places(
 
 /// Events by identifier.
 pub async fn events_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, InboundEvent>> {
+    let (first, end) = span_of(ids);
     let rows: Vec<EventRow> = events::table
         .filter(events::brand_id.eq(scope.brand_id))
         .filter(events::id.eq_any(ids))
+        .filter(events::recorded_at.ge(first).and(events::recorded_at.lt(end)))
         .select(columns!())
         .load(conn)
         .await?;

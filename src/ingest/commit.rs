@@ -1,6 +1,8 @@
 //! One group's transaction: look the names up, make the events, claim the keys, append to the log.
 
-use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
 
 use super::door::Waiting;
@@ -9,9 +11,10 @@ use super::rules::Bench;
 use super::store::{self, KeyRow, LogRow};
 use super::{Origin, RAW_PURPOSE, Receipt, ReceiptStatus};
 use crate::access::Keyring;
+use crate::base::limits::{EVENT_KEY_DAYS, EVENT_KEYS_PRUNED_MAX};
 use crate::base::{Env, Error, Result, time_ordered_id};
 use crate::db::{Conn, Db};
-use crate::events::{EventType, StoredState};
+use crate::events::{EventType, StoredState, make_day};
 use crate::platforms::Submission;
 
 /// What a group commit needs.
@@ -19,6 +22,8 @@ pub(super) struct Committer {
     pub db: Db,
     pub env: Env,
     pub keyring: Keyring,
+    /// The day whose table is known to be there, counted from the first of all.
+    pub day_made: AtomicI64,
 }
 
 impl Committer {
@@ -52,11 +57,22 @@ impl Committer {
     async fn commit_calls(&self, calls: &[(&Origin, &[Submission])]) -> Result<Vec<Receipt>> {
         // One moment for the identifiers and for the log: the day of an event follows from its identifier.
         let now = self.env.now();
+        self.make_day(now.date_naive()).await?;
         let submissions = calls.iter().flat_map(|(origin, items)| items.iter().map(move |item| (*origin, item)));
         let new_id = || time_ordered_id(now, &*self.env.chance);
         let items: &Vec<Item<'_>> =
             &submissions.map(|(origin, submission)| Item::new(origin, new_id(), submission)).collect();
         self.db.transaction(|conn| async move { self.append(conn, items, now).await }.scope_boxed()).await
+    }
+
+    /// The worker makes the days ahead; where none has run for a week, the door makes its own.
+    async fn make_day(&self, day: NaiveDate) -> Result<()> {
+        let days = i64::from(day.num_days_from_ce());
+        if self.day_made.load(Ordering::Relaxed) != days {
+            make_day(&self.db, day).await?;
+            self.day_made.store(days, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     async fn append(&self, conn: &mut Conn, items: &[Item<'_>], now: DateTime<Utc>) -> Result<Vec<Receipt>> {
@@ -150,6 +166,13 @@ impl Committer {
             ..log_row(item, now)
         }
     }
+}
+
+/// Prunes the keys that are older than any sender's retries.
+pub async fn forget_keys(db: &Db, now: DateTime<Utc>) -> Result<()> {
+    let before = now - TimeDelta::days(EVENT_KEY_DAYS);
+    while store::prune_keys(&mut *db.conn().await?, before, EVENT_KEYS_PRUNED_MAX).await? > 0 {}
+    Ok(())
 }
 
 fn log_row(item: &Item<'_>, now: DateTime<Utc>) -> LogRow {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::access::Scope;
 use crate::text_enum;
 
+pub use commit::forget_keys;
 pub use door::Door;
 pub use replay::{Failure, Ruled, Ruling, RulingVerb, Selection, rule};
 pub use source::{NewSource, Source, create_source, source_by_slug};

@@ -6,6 +6,7 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use chrono::TimeDelta;
 use futures_util::FutureExt;
 use scoped_futures::ScopedFutureExt;
 use tokio::sync::Mutex;
@@ -17,11 +18,14 @@ use crate::app::App;
 use crate::base::limits::{WORKER_ATTEMPTS_MAX, WORKER_BATCH_MAX};
 use crate::base::{Error, Result};
 use crate::db::{Conn, PooledConn, is_lost, is_timeout};
-use crate::events::{Attempts, Event, Place, Row};
+use crate::events::{Attempts, Event, Place, Position, Row};
 use crate::identity::Logged;
 
 /// Why an event is buried whose tries left no word.
 const NEVER_CAME_BACK: &str = "The process or its connection ended while it worked on this event";
+
+/// How far the clocks of those who write the log may lie apart.
+const CLOCKS_APART_MAX: TimeDelta = TimeDelta::days(1);
 
 /// What one turn came to.
 enum Turn {
@@ -75,13 +79,13 @@ struct Bench<'a> {
 async fn advance(bench: &Bench<'_>, conn: &mut Conn) -> Result<Turn> {
     let shard = bench.shard;
     bench.tried.store(0, Ordering::Relaxed);
-    let Some(place) = PIPELINE.take(conn, shard).await? else { return Ok(Turn::Idle) };
+    let Some(position) = PIPELINE.take(conn, shard).await? else { return Ok(Turn::Idle) };
     let before = PIPELINE.attempts(conn, shard).await?;
     if before.count >= WORKER_ATTEMPTS_MAX {
-        return bury(bench, conn, place, &before).await;
+        return bury(bench, conn, position, &before).await;
     }
     let taken_max = before.events_max.min(bench.events_max);
-    let rows = PIPELINE.read(conn, shard, place, before.until, taken_max).await;
+    let rows = PIPELINE.read(conn, shard, position, before.until, taken_max).await;
     let until = match &rows {
         Ok(rows) if rows.is_empty() && before.until.is_some() => {
             // What was to blame has left the line by another door.
@@ -94,7 +98,8 @@ async fn advance(bench: &Bench<'_>, conn: &mut Conn) -> Result<Turn> {
     let begun = before.begun(bench.app.env.new_id(), taken_max, until);
     PIPELINE.begin(&mut *bench.counter.lock().await, shard, bench.app.env.now(), &begun).await?;
     bench.tried.store(taken_max, Ordering::Relaxed);
-    let worked = AssertUnwindSafe(work(bench, conn, rows, &before, begun.token)).catch_unwind().await;
+    let batch = rows.map(|rows| Batch { position: after(position, &rows, before.until, taken_max), rows });
+    let worked = AssertUnwindSafe(work(bench, conn, batch, &before, begun.token)).catch_unwind().await;
     let outcome = worked.unwrap_or_else(|panic| Err(Error::fault("processing a batch", said(&*panic))));
     if let Err(error) = &outcome {
         note(bench, &before, &begun, error).await;
@@ -102,25 +107,41 @@ async fn advance(bench: &Bench<'_>, conn: &mut Conn) -> Result<Turn> {
     outcome
 }
 
+/// Events of the log, and the position after them.
+struct Batch {
+    rows: Vec<Row>,
+    position: Position,
+}
+
+/// The position after a batch. One that took all there was below the horizon leaves nothing behind but what others are about to commit,
+/// whose clocks are with ours: nothing that was recorded a day before it waits.
+fn after(position: Position, rows: &[Row], until: Option<Place>, taken_max: i64) -> Position {
+    let took_all = until.is_none() && i64::try_from(rows.len()).is_ok_and(|count| count < taken_max);
+    let newest = rows.iter().map(|row| row.recorded_at).max().filter(|_| took_all);
+    Position {
+        place: rows.last().map_or(position.place, |row| row.place),
+        since: newest.map_or(position.since, |newest| newest - CLOCKS_APART_MAX),
+    }
+}
+
 /// The effects of a batch, the position after it, and that the try ended well.
 async fn work(
     bench: &Bench<'_>,
     conn: &mut Conn,
-    rows: Result<Vec<Row>>,
+    batch: Result<Batch>,
     before: &Attempts,
     token: Uuid,
 ) -> Result<Turn> {
     let app = bench.app;
-    let rows = rows?;
-    let Some(last) = rows.last().map(|row| row.place) else { return Ok(Turn::Idle) };
+    let Batch { rows, position } = batch?;
     let count = rows.len();
     for (brand_id, rows) in by_brand(rows) {
         let scope = brand_scope(conn, brand_id).await?;
         let batch = rows.into_iter().map(to_logged).collect::<Result<Vec<_>>>()?;
         pipeline::process(conn, &app.env, &app.keyring, &scope, &batch).await?;
     }
-    PIPELINE.moved(conn, bench.shard, last, app.env.now()).await?;
-    PIPELINE.settle(conn, bench.shard, token, &before.passed(last)).await?;
+    PIPELINE.moved(conn, bench.shard, position, app.env.now()).await?;
+    PIPELINE.settle(conn, bench.shard, token, &before.passed(position.place)).await?;
     Ok(Turn::Moved(count))
 }
 
@@ -139,14 +160,15 @@ async fn note(bench: &Bench<'_>, before: &Attempts, begun: &Attempts, error: &Er
 }
 
 /// Takes the event that stood alone at its last tries out of the line.
-async fn bury(bench: &Bench<'_>, conn: &mut Conn, place: Place, attempts: &Attempts) -> Result<Turn> {
+async fn bury(bench: &Bench<'_>, conn: &mut Conn, position: Position, attempts: &Attempts) -> Result<Turn> {
     let shard = bench.shard;
-    let head = PIPELINE.head(conn, shard, place).await?;
+    let head = PIPELINE.head(conn, shard, position).await?;
     if let Some(head) = head.filter(|head| attempts.until.is_none_or(|until| head.place <= until)) {
         let reason = attempts.fault.as_deref().unwrap_or(NEVER_CAME_BACK);
         tracing::error!(event.id = %head.id, reason, "an event cannot be processed and was buried");
         PIPELINE.bury(conn, &head, attempts.count, reason).await?;
-        PIPELINE.moved(conn, shard, head.place, bench.app.env.now()).await?;
+        let position = Position { place: head.place, ..position };
+        PIPELINE.moved(conn, shard, position, bench.app.env.now()).await?;
     }
     PIPELINE.settle(conn, shard, attempts.token, &attempts.buried()).await?;
     Ok(Turn::Moved(0))

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -109,6 +109,17 @@ pub(super) async fn key_owners(conn: &mut Conn, rows: &[KeyRow]) -> Result<Owner
             Ok(((row.brand_id, row.source_id, key_hash), (row.event_id, sized(&row.body_hash)?)))
         })
         .collect()
+}
+
+/// Forgets some of the keys that were claimed before a moment, and returns how many.
+pub(super) async fn prune_keys(conn: &mut Conn, before: DateTime<Utc>, limit: i64) -> Result<usize> {
+    let count = sql("delete from event_keys where ctid = any (array(
+             select ctid from event_keys where recorded_at < $1 limit $2))")
+    .bind::<Timestamptz, _>(before)
+    .bind::<BigInt, _>(limit)
+    .execute(conn)
+    .await?;
+    Ok(count)
 }
 
 fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{
+    Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid,
+};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -12,6 +14,7 @@ use crate::access::Scope;
 use crate::base::{Error, Result};
 use crate::db::schema::{event_rulings, webhook_sources};
 use crate::db::{Conn, sql};
+use crate::events::span_of;
 use crate::platforms::Scheme;
 
 /// An event that is not in the line, locked for this transaction.
@@ -35,13 +38,16 @@ pub(in crate::ingest) struct RefusedRow {
 
 /// Those of these events that are not in the line, in the order of the log.
 pub(in crate::ingest) async fn lock_refused(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<RefusedRow>> {
+    let (first, end) = span_of(ids);
     let rows =
         sql("select id, source_id, is_import, recorded_at, payload is not null as is_canonical, raw_sealed from events
-         where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED'
+         where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED' and recorded_at >= $3 and recorded_at < $4
          order by recorded_xid, seq
          for update")
         .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<Array<SqlUuid>, _>(ids)
+        .bind::<Timestamptz, _>(first)
+        .bind::<Timestamptz, _>(end)
         .load(conn)
         .await?;
     Ok(rows)
@@ -86,6 +92,8 @@ pub(in crate::ingest) async fn requeue(
     if rows.is_empty() {
         return Ok(());
     }
+    let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
+    let (first, end) = span_of(&ids);
     let count = i32::try_from(rows.len()).map_err(|error| Error::fault("numbering events", error))?;
     let seqs: Vec<SeqRow> =
         sql("select nextval(pg_get_serial_sequence('events', 'seq')) as seq from generate_series(1, $1)")
@@ -101,15 +109,23 @@ pub(in crate::ingest) async fn requeue(
              payload = coalesce(n.payload, e.payload), raw_sealed = null, attempt_count = 0, replay_count = e.replay_count + 1,
              discarded_at = null
          from unnest($2::uuid[], $3::int8[], $4::text[], $5::timestamptz[], $6::jsonb[]) as n (id, seq, event_type, occurred_at, payload)
-         where e.brand_id = $1 and e.id = n.id")
+         where e.brand_id = $1 and e.id = n.id and e.recorded_at >= $7 and e.recorded_at < $8")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(rows.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(&ids)
     .bind::<Array<BigInt>, _>(seqs)
     .bind::<Array<Nullable<Text>>, _>(understood().map(|one| Some(one?.event_type)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Timestamptz>>, _>(understood().map(|one| Some(one?.occurred_at)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Jsonb>>, _>(understood().map(|one| Some(one?.payload.clone())).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(first)
+    .bind::<Timestamptz, _>(end)
     .execute(conn)
     .await?;
+    // Those who read the log look back to the day of the oldest, once they have done what they are at.
+    sql("update positions set since = least(since, $2) where shard = $1")
+        .bind::<SmallInt, _>(scope.shard)
+        .bind::<Timestamptz, _>(first)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -122,15 +138,19 @@ pub(in crate::ingest) async fn refuse_again(
     if rows.is_empty() {
         return Ok(());
     }
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.0).collect();
+    let (first, end) = span_of(&ids);
     sql("update events e
          set code = n.code, reason = n.reason, event_type = n.event_type, replay_count = e.replay_count + 1, discarded_at = null
          from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as n (id, code, reason, event_type)
-         where e.brand_id = $1 and e.id = n.id")
+         where e.brand_id = $1 and e.id = n.id and e.recorded_at >= $6 and e.recorded_at < $7")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(&ids)
     .bind::<Array<Text>, _>(rows.iter().map(|row| row.1).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(rows.iter().map(|row| row.2.as_str()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.3).collect::<Vec<_>>())
+    .bind::<Timestamptz, _>(first)
+    .bind::<Timestamptz, _>(end)
     .execute(conn)
     .await?;
     Ok(())
@@ -143,11 +163,15 @@ pub(in crate::ingest) async fn discard(
     ids: &[Uuid],
     now: DateTime<Utc>,
 ) -> Result<usize> {
+    let (first, end) = span_of(ids);
     let count = sql("update events set discarded_at = $3
-         where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED' and discarded_at is null")
+         where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED' and discarded_at is null
+               and recorded_at >= $4 and recorded_at < $5")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(first)
+    .bind::<Timestamptz, _>(end)
     .execute(conn)
     .await?;
     Ok(count)

@@ -243,6 +243,7 @@ fn settings(database: &Database, address: SocketAddr) -> Settings {
         redis_url: servers().redis_url.clone(),
         redis_prefix: format!("{}:", hex::encode(random_bytes::<8>(&SystemChance))),
         secret: [7; 32],
+        events_retention_days: None,
         data_dir: target_dir().join("test-data").join(&database.name),
     }
 }
