@@ -15,9 +15,9 @@ use crate::access::{NewApiKey, NewBrand, Role, brand_by_slug, create_brand, crea
 use crate::app::App;
 use crate::base::{Currency, Error, Result};
 use crate::config::make_secret;
-use crate::db;
 use crate::demo::DemoOptions;
 use crate::embedded::{self, Servers};
+use crate::{db, events};
 
 #[derive(Args)]
 pub struct Up {

@@ -13,6 +13,11 @@ pub enum Key {
     Secret,
     DataDir,
     EventsRetentionDays,
+    SourceRequestsPerSecond,
+    KeyRequestsPerMinute,
+    KeyCostPerMinute,
+    AddressClicksPerMinute,
+    RateLimitWaitMs,
     Log,
     LogFormat,
 }
@@ -26,7 +31,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::Listen,
         Self::PublicUrl,
         Self::TrustedProxyCount,
@@ -37,6 +42,11 @@ impl Key {
         Self::Secret,
         Self::DataDir,
         Self::EventsRetentionDays,
+        Self::SourceRequestsPerSecond,
+        Self::KeyRequestsPerMinute,
+        Self::KeyCostPerMinute,
+        Self::AddressClicksPerMinute,
+        Self::RateLimitWaitMs,
         Self::Log,
         Self::LogFormat,
     ];
@@ -55,6 +65,11 @@ impl Key {
             Self::Secret => "secret",
             Self::DataDir => "data_dir",
             Self::EventsRetentionDays => "events_retention_days",
+            Self::SourceRequestsPerSecond => "source_requests_per_second",
+            Self::KeyRequestsPerMinute => "key_requests_per_minute",
+            Self::KeyCostPerMinute => "key_cost_per_minute",
+            Self::AddressClicksPerMinute => "address_clicks_per_minute",
+            Self::RateLimitWaitMs => "rate_limit_wait_ms",
             Self::Log => "log",
             Self::LogFormat => "log_format",
         }
@@ -100,9 +115,28 @@ impl Key {
             Self::Secret => "64 hexadecimal digits, as `openssl rand -hex 32` prints them",
             Self::DataDir => "the path of a folder",
             Self::EventsRetentionDays => "a whole number from 1 to 36500",
+            Self::SourceRequestsPerSecond => "a whole number from 0 to 1000000; 0 is no limit",
+            Self::KeyRequestsPerMinute | Self::KeyCostPerMinute | Self::AddressClicksPerMinute => {
+                "a whole number from 0 to 60000000; 0 is no limit"
+            }
+            Self::RateLimitWaitMs => "a whole number of milliseconds from 1 to 10000",
             Self::Log => "a filter such as info or grapevine=debug,info",
             Self::LogFormat => "text or json",
         }
+    }
+
+    /// Whether the value is a number, which a file writes without quotes.
+    pub(super) fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::TrustedProxyCount
+                | Self::DatabasePoolSize
+                | Self::SourceRequestsPerSecond
+                | Self::KeyRequestsPerMinute
+                | Self::KeyCostPerMinute
+                | Self::AddressClicksPerMinute
+                | Self::RateLimitWaitMs
+        )
     }
 
     /// Whether the value itself must stay out of errors and logs.

@@ -5,6 +5,7 @@ mod draft;
 mod error;
 mod key;
 mod layer;
+mod rates;
 mod secret;
 mod show;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub use draft::{Draft, LogFormat};
 pub use error::ConfigError;
 pub use key::Key;
+pub use rates::RateLimits;
 pub use secret::{make_secret, read_secret};
 pub use show::show;
 
@@ -38,4 +40,5 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// How long the log of events is kept; `None` keeps it for ever.
     pub events_retention_days: Option<u64>,
+    pub rate_limits: RateLimits,
 }

@@ -58,10 +58,13 @@ impl Committer {
         // One moment for the identifiers and for the log: the day of an event follows from its identifier.
         let now = self.env.now();
         self.make_day(now.date_naive()).await?;
-        let submissions = calls.iter().flat_map(|(origin, items)| items.iter().map(move |item| (*origin, item)));
+        let submissions = calls.iter().flat_map(|(origin, items)| {
+            let origin: &Origin = origin;
+            items.iter().enumerate().map(move |(place, item)| (origin, place, item))
+        });
         let new_id = || time_ordered_id(now, &*self.env.chance);
         let items: &Vec<Item<'_>> =
-            &submissions.map(|(origin, submission)| Item::new(origin, new_id(), submission)).collect();
+            &submissions.map(|(origin, place, submission)| Item::new(origin, place, new_id(), submission)).collect();
         self.db.transaction(|conn| async move { self.append(conn, items, now).await }.scope_boxed()).await
     }
 
@@ -198,6 +201,6 @@ fn reused_receipt(item: &Item<'_>) -> Receipt {
         event_id: item.id,
         status: ReceiptStatus::Quarantined,
         code: Some("EVENT_ID_REUSED"),
-        reason: Some("This event_id was used before with another body: the first one counts.".to_owned()),
+        reason: Some("This event_id or webhook-id was used before with another body: the first one counts.".to_owned()),
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Item<'a> {
     pub raw: &'a [u8],
     pub body_hash: [u8; 32],
     pub key_hash: [u8; 16],
+    /// Whether the sender gave it an identifier of its own.
+    pub is_named: bool,
     pub content: Content,
 }
 
@@ -37,7 +39,8 @@ pub(super) type Key = (Uuid, Uuid, [u8; 16]);
 pub(super) type Owners = HashMap<Key, (Uuid, [u8; 32])>;
 
 impl<'a> Item<'a> {
-    pub fn new(origin: &'a Origin, id: Uuid, submission: &'a Submission) -> Self {
+    /// `place` is where it stands in its request.
+    pub fn new(origin: &'a Origin, place: usize, id: Uuid, submission: &'a Submission) -> Self {
         let (raw, content, sender_id) = match submission {
             Submission::Fields { fields, raw } => {
                 let sender_id = fields.event_id.clone().filter(|id| !id.is_empty());
@@ -46,11 +49,12 @@ impl<'a> Item<'a> {
             Submission::Unreadable { raw, code, reason } => (raw, Content::Unreadable(code, reason.clone()), None),
         };
         let body_hash: [u8; 32] = Sha256::digest(canonical_json(raw)).into();
-        let key_hash = match &sender_id {
-            Some(id) => short_hash(&[b"id", id.as_bytes()]),
-            None => short_hash(&[b"body", &body_hash]),
+        let key_hash = match (&sender_id, &origin.delivery_id) {
+            (Some(id), _) => short_hash(&[b"id", id.as_bytes()]),
+            (None, Some(id)) => short_hash(&[b"delivery", id.as_bytes(), &(place as u64).to_be_bytes()]),
+            (None, None) => short_hash(&[b"body", &body_hash]),
         };
-        Item { origin, id, raw, body_hash, key_hash, content }
+        Item { origin, id, raw, body_hash, key_hash, is_named: sender_id.is_some(), content }
     }
 
     pub fn key(&self) -> Key {

@@ -18,7 +18,10 @@ use crate::text_enum;
 pub use commit::forget_keys;
 pub use door::Door;
 pub use replay::{Failure, Ruled, Ruling, RulingVerb, Selection, rule};
-pub use source::{NewSource, Source, create_source, source_by_slug};
+pub use source::{
+    NewSource, Rotation, SealedSecret, Source, SourceView, create_source, note_event, reveal, rotate_secret,
+    source_by_id, source_by_slug, source_count, source_page,
+};
 
 /// What the bytes of an event that could not be used are sealed for.
 const RAW_PURPOSE: &str = "event";
@@ -28,6 +31,8 @@ const RAW_PURPOSE: &str = "event";
 pub struct Origin {
     pub scope: Scope,
     pub source_id: Uuid,
+    /// The sender's own name of the request: with their places in it, it names the events that have no `event_id`.
+    pub delivery_id: Option<String>,
     /// Imports bring history: how old an event is does not matter there.
     pub is_import: bool,
 }
@@ -36,13 +41,13 @@ impl Origin {
     /// The brand's own doors.
     #[must_use]
     pub fn first_party(scope: Scope) -> Self {
-        Self { scope, source_id: Uuid::nil(), is_import: false }
+        Self { scope, source_id: Uuid::nil(), delivery_id: None, is_import: false }
     }
 
     /// A file of history.
     #[must_use]
     pub fn import(scope: Scope) -> Self {
-        Self { scope, source_id: Uuid::nil(), is_import: true }
+        Self { scope, source_id: Uuid::nil(), delivery_id: None, is_import: true }
     }
 }
 

@@ -21,6 +21,9 @@ use crate::events::reads::{EventFilter, EventState, events_by_ids, refused_place
 use crate::platforms::{Parsed, Scheme, Submission, parse};
 use crate::text_enum;
 
+/// The code of an event that came second: it stays out, however long the keys are kept.
+const REUSED: &str = "EVENT_ID_REUSED";
+
 text_enum! {
     /// What is done with events that are not in the line.
     RulingVerb {
@@ -153,7 +156,7 @@ async fn replay(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, ro
     let items: Vec<(&RefusedRow, Item<'_>)> = rows
         .iter()
         .zip(&submissions)
-        .filter_map(|(row, (origin, submission))| Some((row, Item::new(origin, row.id, submission.as_ref()?))))
+        .filter_map(|(row, (origin, submission))| Some((row, Item::new(origin, 0, row.id, submission.as_ref()?))))
         .collect();
     let mut judged = judge(conn, env, keyring, &items).await?;
     let mut requeued = Vec::new();
@@ -186,7 +189,8 @@ async fn submissions(
     let schemes =
         if source_ids.is_empty() { HashMap::new() } else { replays::schemes(conn, scope, &source_ids).await? };
     let submission = |row: &RefusedRow| {
-        let origin = Origin { scope: scope.clone(), source_id: row.source_id, is_import: row.is_import };
+        let origin =
+            Origin { scope: scope.clone(), source_id: row.source_id, delivery_id: None, is_import: row.is_import };
         let scheme = schemes.get(&row.source_id).copied().unwrap_or(Scheme::Generic);
         (origin, (!row.is_canonical).then(|| unsealed(scope, keyring, scheme, row)))
     };
@@ -199,6 +203,10 @@ fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) 
         let reason = "What came in cannot be opened with the master secret that this installation has now.".to_owned();
         return Submission::Unreadable { raw: Vec::new(), code: "SEALED", reason };
     };
+    if row.code == REUSED {
+        let reason = "Another event came first under this event_id or webhook-id: that one counts.".to_owned();
+        return Submission::Unreadable { raw, code: REUSED, reason };
+    }
     match parse(scheme, &raw) {
         Parsed { is_array: false, mut items } if items.len() == 1 => items.remove(0),
         _ => {
@@ -216,14 +224,14 @@ async fn judge(conn: &mut Conn, env: &Env, keyring: &Keyring, items: &[(&Refused
     }
     let (now, all) = (env.now(), items.iter().map(|(_, item)| item));
     let directory = look_up(conn, all.clone()).await?;
-    let keys = all.filter(|item| !item.raw.is_empty()).map(|item| item.key_row(item.key_hash)).collect();
+    // One without a name keeps the key that it came with: what it came in, and where in it, is known no more.
+    let keys = all.filter(|item| item.is_named).map(|item| item.key_row(item.key_hash)).collect();
     let owners = claim_keys(conn, keys, now).await?;
     let bench = Bench { directory: &directory, keyring, now };
     let judged = items.iter().map(|(row, item)| {
-        let is_anothers = owners.get(&item.key()).is_some_and(|(owner, _)| *owner != item.id);
+        let is_anothers = item.is_named && owners.get(&item.key()).is_some_and(|(owner, _)| *owner != item.id);
         let outcome = if is_anothers {
-            let reason = "Another event has come under this event_id: that one counts.".to_owned();
-            Err(("EVENT_ID_REUSED", reason))
+            Err((REUSED, "Another event has come under this event_id: that one counts.".to_owned()))
         } else {
             bench.judge(item, row.recorded_at).map(|(event, payload)| Understood {
                 event_type: event.event_type.as_str(),

@@ -25,6 +25,9 @@ pub(in crate::ingest) struct RefusedRow {
     pub id: Uuid,
     #[diesel(sql_type = SqlUuid)]
     pub source_id: Uuid,
+    /// Why it is not in the line.
+    #[diesel(sql_type = Text)]
+    pub code: String,
     #[diesel(sql_type = Bool)]
     pub is_import: bool,
     #[diesel(sql_type = Timestamptz)]
@@ -40,7 +43,7 @@ pub(in crate::ingest) struct RefusedRow {
 pub(in crate::ingest) async fn lock_refused(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<RefusedRow>> {
     let (first, end) = span_of(ids);
     let rows =
-        sql("select id, source_id, is_import, recorded_at, payload is not null as is_canonical, raw_sealed from events
+        sql("select id, source_id, code, is_import, recorded_at, payload is not null as is_canonical, raw_sealed from events
          where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED' and recorded_at >= $3 and recorded_at < $4
          order by recorded_xid, seq
          for update")
