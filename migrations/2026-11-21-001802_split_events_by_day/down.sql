@@ -1,4 +1,5 @@
 drop index event_keys_recorded_at_idx;
+drop table dropped_days;
 alter table positions drop column since;
 
 alter table events rename to events_split;

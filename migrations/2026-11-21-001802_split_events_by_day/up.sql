@@ -67,5 +67,14 @@ drop table events_whole;
 alter table positions add column since timestamptz not null default '1970-01-01 00:00:00Z';
 alter table positions alter column since drop default;
 
--- Keys are pruned by age; they are written in the order of time, so that a small index will do.
-create index event_keys_recorded_at_idx on event_keys using brin (recorded_at);
+-- The days that are no longer kept: what followed from their events stands, and their events are gone. The log has no holes: it
+-- begins on the day after the last of these.
+create table dropped_days (
+    day date not null,
+    dropped_at timestamptz not null,
+    constraint dropped_days_pkey primary key (day)
+);
+
+-- Keys are pruned by age. They come in the order of time, so that the index grows at its end only. A summary by blocks would not
+-- do: the room of pruned keys is used again, and then every block holds keys of all ages.
+create index event_keys_recorded_at_idx on event_keys (recorded_at);

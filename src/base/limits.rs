@@ -67,8 +67,8 @@ pub const WORKER_BATCH_MAX: i64 = 1_000;
 pub const WORKER_ATTEMPTS_MAX: i16 = 5;
 /// How many times fewer events a try takes than the one that failed: 1,000, 100, 10, and then the event alone, twice.
 pub const WORKER_NARROWING: i64 = 10;
-/// Days that the log's tables are made ahead of.
-pub const LOG_DAYS_AHEAD: u64 = 7;
+/// Days for which the log's tables are made ahead.
+pub const LOG_DAYS_AHEAD: u64 = 3;
 /// Days for which an event's keys stop a second one: far beyond any sender's retries.
 pub const EVENT_KEY_DAYS: i64 = 90;
 /// Keys that are pruned at once.

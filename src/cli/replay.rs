@@ -85,6 +85,7 @@ impl Replay {
             total.refused_count += ruled.refused_count;
             total.unchanged_count += ruled.unchanged_count;
             total.has_more = ruled.has_more;
+            total.log_begins_at = ruled.log_begins_at;
             if total.failures.is_empty() {
                 total.failures = ruled.failures;
             }
@@ -129,7 +130,8 @@ impl Replay {
                 .map(|one| json!({"event_id": Kind::Event.id(one.event_id), "code": one.code, "reason": one.reason}))
                 .collect();
             let report = json!({changed: total.changed_count, "quarantined": total.refused_count,
-                "unchanged": total.unchanged_count, "has_more": total.has_more, "failures": failures});
+                "unchanged": total.unchanged_count, "has_more": total.has_more, "failures": failures,
+                "log_begins_at": total.log_begins_at});
             let report = serde_json::to_string_pretty(&report);
             println!("{}", report.map_err(|error| Error::fault("writing the report", error))?);
             return Ok(());
@@ -138,6 +140,11 @@ impl Replay {
             "{} {changed}, {} quarantined again, {} left as they are",
             total.changed_count, total.refused_count, total.unchanged_count
         );
+        if let Some(begins_at) = total.log_begins_at {
+            println!(
+                "The log begins at {begins_at}: what was recorded before is no longer kept, and was not looked for."
+            );
+        }
         for one in &total.failures {
             println!("{}  {}  {}", Kind::Event.id(one.event_id), one.code, one.reason);
         }

@@ -10,6 +10,7 @@ use crate::access::all_brands;
 use crate::base::{Error, Result};
 use crate::db::Db;
 use crate::embedded;
+use crate::events::log_begins_at;
 use crate::kv::Kv;
 use crate::verify::{Finding, check, check_stream};
 
@@ -43,13 +44,19 @@ impl Verify {
                 Err(error) => return Err(error),
             }
         }
+        let log_begins_at = log_begins_at(conn).await?;
         let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
         if self.json {
-            let report = json!({"breach_count": breach_count, "findings": findings});
+            let report = json!({"breach_count": breach_count, "findings": findings, "log_begins_at": log_begins_at});
             let report = serde_json::to_string_pretty(&report);
             println!("{}", report.map_err(|error| Error::fault("writing the report", error))?);
         } else {
             print_table(&findings, breach_count);
+            if let Some(begins_at) = log_begins_at {
+                println!(
+                    "The log begins at {begins_at}: what follows from earlier events cannot be made again from it."
+                );
+            }
         }
         Ok(if breach_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

@@ -15,4 +15,4 @@ pub use error::{constraint_of, fault, is_lost, is_timeout};
 pub use migrate::{migrate, pending_migrations, revert_all};
 pub use pool::{Conn, Db, PooledConn};
 pub use schema_text::schema_text;
-pub use statement::{Bound, Sql, sql};
+pub use statement::{Bound, Sql, sql, sql_anew};

@@ -4,6 +4,7 @@
 mod days;
 pub mod reads;
 mod store;
+mod stretches;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use crate::creators::Platform;
 use crate::db::Conn;
 use crate::text_enum;
 
-pub use days::{keep, make_day, span_of};
+pub use days::{keep, log_begins_at, open_day, span_of};
 pub use store::{Attempts, Head, Place, Position, Reader, Row};
 
 text_enum! {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
@@ -10,7 +10,8 @@ use diesel::sql_types::Bool;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::store::days::span_of;
+use super::store::days::{bounds_of, first_and_last, since_of, span_of};
+use super::stretches::{From, stretches};
 use super::{EventType, StoredState};
 use crate::access::Scope;
 use crate::base::{Cursor, Page, Result, Slice};
@@ -129,6 +130,7 @@ fn to_event(row: EventRow) -> Result<InboundEvent> {
     })
 }
 
+/// The conditions of a filter but for its time, which every caller names by stretches.
 fn filtered<'a>(scope: &Scope, filter: &EventFilter) -> events::BoxedQuery<'a, Pg> {
     let mut query = events::table.filter(events::brand_id.eq(scope.brand_id)).into_boxed();
     if !filter.states.is_empty() {
@@ -148,12 +150,6 @@ fn filtered<'a>(scope: &Scope, filter: &EventFilter) -> events::BoxedQuery<'a, P
     }
     if let Some(code) = &filter.code {
         query = query.filter(events::code.eq(code.clone()));
-    }
-    if let Some(from) = filter.from {
-        query = query.filter(events::recorded_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(events::recorded_at.lt(to));
     }
     if let Some(is_discarded) = filter.is_discarded {
         query = query.filter(events::discarded_at.is_not_null().eq(is_discarded));
@@ -176,6 +172,38 @@ fn in_states([is_queued, is_processed, is_quarantined, is_dead]: [bool; 4]) -> S
     diesel::dsl::sql::<Bool>(&format!("(({}){refused_only})", any.join(" or ")))
 }
 
+/// The time in which a list is looked for: what the log has, what the filter leaves, and what `after` and `before` leave of a list that
+/// runs from early to late.
+async fn bounds(
+    conn: &mut Conn,
+    scope: &Scope,
+    filter: &EventFilter,
+    after: Option<Cursor>,
+    before: Option<Cursor>,
+) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let Some((first, last)) = first_and_last(conn).await? else { return Ok(None) };
+    let (log_start, log_end) = (bounds_of(first).0, bounds_of(last).1);
+    // What waits is found where the reader looks, however long the log is.
+    let waits_since = if filter.states == [EventState::Queued] { since_of(conn, scope.shard).await? } else { None };
+    let start = [filter.from, after.map(|after| after.time()), waits_since]
+        .into_iter()
+        .flatten()
+        .fold(log_start, DateTime::max);
+    let end = filter.to.map_or(log_end, |to| to.min(log_end));
+    // A cursor's own moment may hold other events.
+    let end = before.map_or(end, |before| end.min(before.time().min(log_end) + TimeDelta::microseconds(1)));
+    Ok(Some((start, end)))
+}
+
+/// Those of a filter's events that were recorded within a stretch.
+fn within<'a>(
+    scope: &Scope,
+    filter: &EventFilter,
+    (start, end): (DateTime<Utc>, DateTime<Utc>),
+) -> events::BoxedQuery<'a, Pg> {
+    filtered(scope, filter).filter(events::recorded_at.ge(start)).filter(events::recorded_at.lt(end))
+}
+
 /// A page of events, the last recorded first.
 pub async fn event_page(
     conn: &mut Conn,
@@ -183,28 +211,40 @@ pub async fn event_page(
     filter: &EventFilter,
     page: &Page,
 ) -> Result<Slice<InboundEvent>> {
-    let mut query = filtered(scope, filter);
-    // The place of a row, (time, id), against a cursor: the first half is the range of the index, the second mends equal times.
-    if let Some(after) = page.after {
-        let earlier = events::recorded_at.lt(after.time()).or(events::id.lt(after.id));
-        query = query.filter(events::recorded_at.le(after.time())).filter(earlier);
+    let from = if page.is_backward { From::Oldest } else { From::Newest };
+    // The list runs from late to early: what is after a cursor was recorded before it.
+    let bounds = bounds(conn, scope, filter, page.before, page.after).await?;
+    let mut rows: Vec<EventRow> = Vec::new();
+    for stretch in bounds.into_iter().flat_map(|(start, end)| stretches(start, end, from)) {
+        let left = page.fetch_limit() - i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        if left <= 0 {
+            break;
+        }
+        let mut query = within(scope, filter, stretch);
+        // The stretch is the range of the index; these mend equal times.
+        if let Some(after) = page.after {
+            query = query.filter(events::recorded_at.lt(after.time()).or(events::id.lt(after.id)));
+        }
+        if let Some(before) = page.before {
+            query = query.filter(events::recorded_at.gt(before.time()).or(events::id.gt(before.id)));
+        }
+        query = match from {
+            From::Oldest => query.order((events::recorded_at.asc(), events::id.asc())),
+            From::Newest => query.order((events::recorded_at.desc(), events::id.desc())),
+        };
+        rows.extend(query.select(columns!()).limit(left).load::<EventRow>(conn).await?);
     }
-    if let Some(before) = page.before {
-        let later = events::recorded_at.gt(before.time()).or(events::id.gt(before.id));
-        query = query.filter(events::recorded_at.ge(before.time())).filter(later);
-    }
-    query = if page.is_backward {
-        query.order((events::recorded_at.asc(), events::id.asc()))
-    } else {
-        query.order((events::recorded_at.desc(), events::id.desc()))
-    };
-    let rows: Vec<EventRow> = query.select(columns!()).limit(page.fetch_limit()).load(conn).await?;
     Ok(page.slice(rows.into_iter().map(to_event).collect::<Result<_>>()?))
 }
 
 /// How many events there are.
 pub async fn event_count(conn: &mut Conn, scope: &Scope, filter: &EventFilter) -> Result<i64> {
-    Ok(filtered(scope, filter).count().get_result(conn).await?)
+    let mut total = 0;
+    let bounds = bounds(conn, scope, filter, None, None).await?;
+    for stretch in bounds.into_iter().flat_map(|(start, end)| stretches(start, end, From::Newest)) {
+        total += within(scope, filter, stretch).count().get_result::<i64>(conn).await?;
+    }
+    Ok(total)
 }
 
 /// The places of events that are neither in the line nor given up, the first recorded first. Without states: quarantined and dead.
@@ -219,15 +259,22 @@ pub async fn refused_places(
     if filter.states.is_empty() {
         filter.states = vec![EventState::Quarantined, EventState::Dead];
     }
-    let mut query = filtered(scope, &filter);
-    if let Some(after) = after {
-        let later = events::recorded_at.gt(after.time()).or(events::id.gt(after.id));
-        query = query.filter(events::recorded_at.ge(after.time())).filter(later);
+    let bounds = bounds(conn, scope, &filter, after, None).await?;
+    let mut places: Vec<Cursor> = Vec::new();
+    for stretch in bounds.into_iter().flat_map(|(start, end)| stretches(start, end, From::Oldest)) {
+        let left = limit - i64::try_from(places.len()).unwrap_or(i64::MAX);
+        if left <= 0 {
+            break;
+        }
+        let mut query = within(scope, &filter, stretch);
+        if let Some(after) = after {
+            query = query.filter(events::recorded_at.gt(after.time()).or(events::id.gt(after.id)));
+        }
+        let query = query.order((events::recorded_at.asc(), events::id.asc()));
+        let rows = query.select((events::recorded_at, events::id)).limit(left).load::<(DateTime<Utc>, Uuid)>(conn);
+        places.extend(rows.await?.into_iter().map(|(time, id)| Cursor::at(time, id)));
     }
-    let query = query.order((events::recorded_at.asc(), events::id.asc()));
-    let rows: Vec<(DateTime<Utc>, Uuid)> =
-        query.select((events::recorded_at, events::id)).limit(limit).load(conn).await?;
-    Ok(rows.into_iter().map(|(time, id)| Cursor::at(time, id)).collect())
+    Ok(places)
 }
 
 /// Events by identifier.

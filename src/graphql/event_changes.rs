@@ -1,6 +1,7 @@
 //! Mutations of the inbound log: events that were refused or failed are taken in again, or given up.
 
 use async_graphql::{Context, ID, InputObject, InputType, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
 use scoped_futures::ScopedFutureExt;
 
 use super::context::{parse_id, to_id};
@@ -104,6 +105,11 @@ impl EventReplay {
     /// The place of the last of these events, for `after` of the next call. Null for events by identifier.
     async fn end_cursor(&self) -> Option<&str> {
         self.0.end_cursor.as_deref()
+    }
+
+    /// Where the log begins: what was recorded before is no longer kept, and was not looked for. Null where nothing was dropped.
+    async fn log_begins_at(&self) -> Option<DateTime<Utc>> {
+        self.0.log_begins_at
     }
 }
 

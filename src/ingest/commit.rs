@@ -14,7 +14,7 @@ use crate::access::Keyring;
 use crate::base::limits::{EVENT_KEY_DAYS, EVENT_KEYS_PRUNED_MAX};
 use crate::base::{Env, Error, Result, time_ordered_id};
 use crate::db::{Conn, Db};
-use crate::events::{EventType, StoredState, make_day};
+use crate::events::{EventType, StoredState, open_day};
 use crate::platforms::Submission;
 
 /// What a group commit needs.
@@ -22,8 +22,8 @@ pub(super) struct Committer {
     pub db: Db,
     pub env: Env,
     pub keyring: Keyring,
-    /// The day whose table is known to be there, counted from the first of all.
-    pub day_made: AtomicI64,
+    /// The day that is known to be open, counted from the first of all.
+    pub day_opened: AtomicI64,
 }
 
 impl Committer {
@@ -57,7 +57,7 @@ impl Committer {
     async fn commit_calls(&self, calls: &[(&Origin, &[Submission])]) -> Result<Vec<Receipt>> {
         // One moment for the identifiers and for the log: the day of an event follows from its identifier.
         let now = self.env.now();
-        self.make_day(now.date_naive()).await?;
+        self.open_day(now.date_naive()).await?;
         let submissions = calls.iter().flat_map(|(origin, items)| {
             let origin: &Origin = origin;
             items.iter().enumerate().map(move |(place, item)| (origin, place, item))
@@ -69,11 +69,11 @@ impl Committer {
     }
 
     /// The worker makes the days ahead; where none has run for a week, the door makes its own.
-    async fn make_day(&self, day: NaiveDate) -> Result<()> {
+    async fn open_day(&self, day: NaiveDate) -> Result<()> {
         let days = i64::from(day.num_days_from_ce());
-        if self.day_made.load(Ordering::Relaxed) != days {
-            make_day(&self.db, day).await?;
-            self.day_made.store(days, Ordering::Relaxed);
+        if self.day_opened.load(Ordering::Relaxed) != days {
+            open_day(&self.db, day).await?;
+            self.day_opened.store(days, Ordering::Relaxed);
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ impl Door {
         let grown = Arc::new(Notify::new());
         tokio::spawn(collect(
             waiting,
-            commit::Committer { db, env, keyring, day_made: AtomicI64::new(0) },
+            commit::Committer { db, env, keyring, day_opened: AtomicI64::new(0) },
             Arc::clone(&grown),
         ));
         Self { queue, room: Arc::new(Semaphore::new(INGEST_QUEUE_MAX)), grown }

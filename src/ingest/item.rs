@@ -10,7 +10,7 @@ use super::Origin;
 use super::rules::{Directory, Draft, draft};
 use super::store::{self, KeyRow, Names};
 use crate::base::limits::EVENT_TEXT_BYTES_MAX;
-use crate::base::{Result, derived_id};
+use crate::base::{Error, Result, derived_id};
 use crate::db::Conn;
 use crate::events::EventType;
 use crate::platforms::{Submission, canonical_json};
@@ -119,7 +119,12 @@ pub(super) async fn claim_keys(conn: &mut Conn, keys: Vec<KeyRow>, now: DateTime
         }
     }
     if !taken.is_empty() {
-        owners.extend(store::key_owners(conn, &taken).await?);
+        let found = store::key_owners(conn, &taken).await?;
+        if taken.iter().any(|row| !found.contains_key(&(row.brand_id, row.source_id, row.key_hash))) {
+            // It was pruned between the two statements, and is free at the next try.
+            return Err(Error::transient("claiming the keys of events", "a key that was taken is gone"));
+        }
+        owners.extend(found);
     }
     Ok(owners)
 }

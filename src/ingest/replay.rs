@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
@@ -14,10 +15,10 @@ use super::store::replays::{self, RefusedRow, RulingRow, Understood};
 use super::{Origin, RAW_PURPOSE};
 use crate::access::{Keyring, Permission, Scope};
 use crate::base::limits::{REPLAY_EVENTS_MAX, REPLAY_FAILURES_MAX, RULING_REASON_BYTES_MAX};
-use crate::base::{Cursor, Env, Error, Kind, Result};
+use crate::base::{Cursor, Env, Error, Kind, Result, time_of_id};
 use crate::db::Conn;
-use crate::events::EventType;
 use crate::events::reads::{EventFilter, EventState, events_by_ids, refused_places};
+use crate::events::{EventType, log_begins_at};
 use crate::platforms::{Parsed, Scheme, Submission, parse};
 use crate::text_enum;
 
@@ -65,6 +66,9 @@ pub struct Ruled {
     /// The place of the last event, for the next call.
     pub end_cursor: Option<String>,
     pub has_more: bool,
+    /// What was recorded before this moment is no longer kept, and was not looked for. `None` where nothing was dropped.
+    #[serde(default)]
+    pub log_begins_at: Option<DateTime<Utc>>,
 }
 
 /// An event that could not be used again, and why.
@@ -120,6 +124,7 @@ fn check(ruling: &Ruling) -> Result<()> {
 }
 
 async fn select(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Result<(Vec<Uuid>, Ruled)> {
+    let begins_at = log_begins_at(conn).await?;
     match selection {
         Selection::Ids(ids) => {
             let mut ids = ids.clone();
@@ -127,22 +132,38 @@ async fn select(conn: &mut Conn, scope: &Scope, selection: &Selection) -> Result
             ids.dedup();
             let known = events_by_ids(conn, scope, &ids).await?;
             match ids.iter().find(|id| !known.contains_key(id)) {
-                Some(id) => {
-                    let message = format!("There is no event {}.", Kind::Event.id(*id));
-                    Err(Error::not_found(&["eventIds"], message))
-                }
-                None => Ok((ids, Ruled::default())),
+                Some(id) => Err(Error::not_found(&["eventIds"], absence(*id, begins_at))),
+                None => Ok((ids, Ruled { log_begins_at: begins_at, ..Ruled::default() })),
             }
         }
         Selection::Filter { filter, after, limit } => {
+            if let Some(begins_at) = begins_at.filter(|begins_at| filter.from.is_some_and(|from| from < *begins_at)) {
+                let message = format!(
+                    "The log begins at {}: what was recorded before is no longer kept. Pass that moment or a later one.",
+                    begins_at.to_rfc3339_opts(SecondsFormat::Secs, true)
+                );
+                return Err(Error::invalid(&["filter", "from"], message));
+            }
             let fetched = i64::try_from(limit + 1).map_err(|error| Error::fault("selecting events", error))?;
             let mut places = refused_places(conn, scope, filter, *after, fetched).await?;
             let has_more = places.len() > *limit;
             places.truncate(*limit);
             let end_cursor = places.last().map(Cursor::encode);
             let ids = places.into_iter().map(|place| place.id).collect();
-            Ok((ids, Ruled { end_cursor, has_more, ..Ruled::default() }))
+            Ok((ids, Ruled { end_cursor, has_more, log_begins_at: begins_at, ..Ruled::default() }))
         }
+    }
+}
+
+/// Why an event is not there.
+fn absence(id: Uuid, log_begins_at: Option<DateTime<Utc>>) -> String {
+    let name = Kind::Event.id(id);
+    match log_begins_at.filter(|begins_at| time_of_id(id).is_some_and(|time| time < *begins_at)) {
+        Some(begins_at) => {
+            let begins_at = begins_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+            format!("The log begins at {begins_at}: {name} was recorded before, and is no longer kept.")
+        }
+        None => format!("There is no event {name}."),
     }
 }
 

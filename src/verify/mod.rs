@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::access::Brand;
 use crate::base::Result;
-use crate::base::limits::ACTIVITY_DAYS_KEPT;
+use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
 use crate::kv::Kv;
 
@@ -38,10 +38,14 @@ async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings:
         let breach_count = store::count(conn, &brand.scope(), statement).await?;
         findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
     }
-    let day = (now - TimeDelta::days(ACTIVITY_DAYS_KEPT / 2)).date_naive();
-    for (invariant, statement) in store::INVARIANTS_OF_THE_DAY {
-        let breach_count = store::count_of_the_day(conn, &brand.scope(), statement, day).await?;
-        findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
+    let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
+    let since =
+        [(store::KEY_INVARIANTS, day(EVENT_KEY_DAYS - 1)), (store::INVARIANTS_OF_THE_DAY, day(ACTIVITY_DAYS_KEPT / 2))];
+    for (invariants, day) in since {
+        for (invariant, statement) in invariants {
+            let breach_count = store::count_of_the_day(conn, &brand.scope(), statement, day).await?;
+            findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
+        }
     }
     Ok(())
 }

@@ -136,6 +136,10 @@ async fn settle_brand(app: &App, brand: &Brand) -> Result<()> {
 /// The log's days are made ahead, and what is kept for a time only is forgotten after it.
 async fn forget(app: &App) -> Result<()> {
     let now = app.env.now();
+    let behind = PIPELINE.shards_behind(&mut *app.db.conn().await?, now - shard::LOOK_BACK_MAX).await?;
+    for shard in behind {
+        shard::process(app, shard).await?;
+    }
     events::keep(&app.db, now, app.settings.events_retention_days).await?;
     ingest::forget_keys(&app.db, now).await?;
     for brand in brands(app).await? {

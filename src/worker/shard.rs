@@ -27,6 +27,9 @@ const NEVER_CAME_BACK: &str = "The process or its connection ended while it work
 /// How far the clocks of those who write the log may lie apart.
 const CLOCKS_APART_MAX: TimeDelta = TimeDelta::days(1);
 
+/// How far a reader that has nothing to read may look back before it looks forward.
+pub(super) const LOOK_BACK_MAX: TimeDelta = TimeDelta::days(2);
+
 /// What one turn came to.
 enum Turn {
     /// Nothing is left below the horizon, or another worker holds the shard.
@@ -92,7 +95,13 @@ async fn advance(bench: &Bench<'_>, conn: &mut Conn) -> Result<Turn> {
             PIPELINE.settle(conn, shard, before.token, &before.cleared()).await?;
             return Ok(Turn::Moved(0));
         }
-        Ok(rows) if rows.is_empty() => return Ok(Turn::Idle),
+        Ok(rows) if rows.is_empty() => {
+            let now = bench.app.env.now();
+            if position.since < now - LOOK_BACK_MAX {
+                PIPELINE.look_forward(conn, shard, position, now - CLOCKS_APART_MAX).await?;
+            }
+            return Ok(Turn::Idle);
+        }
         rows => rows.as_ref().ok().and_then(|rows| rows.last()).map(|row| row.place),
     };
     let begun = before.begun(bench.app.env.new_id(), taken_max, until);
@@ -120,7 +129,7 @@ fn after(position: Position, rows: &[Row], until: Option<Place>, taken_max: i64)
     let newest = rows.iter().map(|row| row.recorded_at).max().filter(|_| took_all);
     Position {
         place: rows.last().map_or(position.place, |row| row.place),
-        since: newest.map_or(position.since, |newest| newest - CLOCKS_APART_MAX),
+        since: newest.map_or(position.since, |newest| position.since.max(newest - CLOCKS_APART_MAX)),
     }
 }
 

@@ -3,13 +3,14 @@
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Bool, Date, Nullable, SmallInt, Text, Timestamptz};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use uuid::Uuid;
 
-use super::Reader;
+use super::{Position, Reader, ShardRow};
+use crate::base::limits::SHARD_COUNT;
 use crate::base::{Result, time_of_id};
-use crate::db::{Conn, sql};
+use crate::db::{Conn, sql, sql_anew};
 
 /// One process at a time makes or drops days; any number that no one else uses.
 const LOCK: &str = "select pg_advisory_xact_lock(7203813)";
@@ -35,8 +36,24 @@ struct CountRow {
     count: i64,
 }
 
+#[derive(QueryableByName)]
+struct LastRow {
+    #[diesel(sql_type = Nullable<Date>)]
+    day: Option<NaiveDate>,
+}
+
+#[derive(QueryableByName)]
+struct SinceRow {
+    #[diesel(sql_type = Timestamptz)]
+    since: DateTime<Utc>,
+}
+
 fn table_of(day: NaiveDate) -> String {
     format!("events_{}", day.format("%Y%m%d"))
+}
+
+fn day_of(name: &str) -> Option<NaiveDate> {
+    NaiveDate::parse_from_str(name, "events_%Y%m%d").ok()
 }
 
 /// The moments between which a day lies, the second one excluded.
@@ -89,24 +106,63 @@ pub(in crate::events) async fn days(conn: &mut Conn) -> Result<Vec<NaiveDate>> {
          where i.inhparent = 'events'::regclass order by c.relname")
         .load(conn)
         .await?;
-    let day = |row: NameRow| NaiveDate::parse_from_str(&row.name, "events_%Y%m%d").ok();
-    Ok(rows.into_iter().filter_map(day).collect())
+    Ok(rows.iter().filter_map(|row| day_of(&row.name)).collect())
 }
 
-/// Drops a day. Call it inside of a transaction of its own; a lock that is not to be had at once is a fault of the moment.
-pub(in crate::events) async fn drop_day(conn: &mut Conn, day: NaiveDate) -> Result<()> {
+/// The first day that the log has a table of, and the last: two probes of a catalogue's index, however many days there are.
+pub(in crate::events) async fn first_and_last(conn: &mut Conn) -> Result<Option<(NaiveDate, NaiveDate)>> {
+    let ends = sql("(select relname::text as name from pg_class
+              where relname >= 'events_0' and relname < 'events_a' and relnamespace = current_schema()::regnamespace
+                    and relkind = 'r' and relispartition order by relname limit 1)
+         union all
+         (select relname::text from pg_class
+              where relname >= 'events_0' and relname < 'events_a' and relnamespace = current_schema()::regnamespace
+                    and relkind = 'r' and relispartition order by relname desc limit 1)");
+    let ends: Vec<NameRow> = ends.load(conn).await?;
+    let days: Vec<NaiveDate> = ends.iter().filter_map(|row| day_of(&row.name)).collect();
+    Ok(days.iter().min().copied().zip(days.iter().max().copied()))
+}
+
+/// Drops a day, unless an event of it waits. Call it inside of a transaction of its own. It waits for nobody: where the log is in use
+/// without a pause, the lock is not to be had, which is a transient fault.
+pub(in crate::events) async fn drop_day(conn: &mut Conn, day: NaiveDate, now: DateTime<Utc>) -> Result<bool> {
     conn.batch_execute(LOCK).await?;
+    // The whole before the part, as everybody locks them.
+    conn.batch_execute("set local lock_timeout = '100ms'; lock table only events in access exclusive mode").await?;
+    if waiting_count(conn, day).await? > 0 {
+        return Ok(false);
+    }
     let name = table_of(day);
-    Ok(conn.batch_execute(&format!("set local lock_timeout = '500ms'; drop table {name}")).await?)
+    conn.batch_execute(&format!("drop table {name}")).await?;
+    sql("insert into dropped_days (day, dropped_at) values ($1, $2)
+         on conflict (day) do update set dropped_at = excluded.dropped_at")
+    .bind::<Date, _>(day)
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?;
+    Ok(true)
 }
 
-/// How many shards, over all readers, hold an event of this day that waits.
+/// The last day that was dropped.
+pub(in crate::events) async fn last_dropped(conn: &mut Conn) -> Result<Option<NaiveDate>> {
+    let row: LastRow = sql("select max(day) as day from dropped_days").get_result(conn).await?;
+    Ok(row.day)
+}
+
+/// How many shards, over all readers, hold an event of this day that waits. A shard that nobody reads yet waits with all it holds.
 pub(in crate::events) async fn waiting_count(conn: &mut Conn, day: NaiveDate) -> Result<i64> {
     let (start, end) = bounds_of(day);
-    let row: CountRow = sql("select count(*) as count from positions p where exists (
+    let row: CountRow = sql_anew(
+        "select count(*) as count from unnest($1::int2[]) s (shard)
+         left join positions p on p.shard = s.shard
+         cross join lateral (
              select from events e
-             where e.shard = p.shard and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq)
-                   and e.recorded_at >= $1 and e.recorded_at < $2)")
+             where e.shard = s.shard and e.state = 'ACCEPTED'
+                   and (e.recorded_xid, e.seq) > (coalesce(p.recorded_xid, 0), coalesce(p.seq, 0))
+                   and e.recorded_at >= $2 and e.recorded_at < $3
+             order by e.recorded_xid, e.seq limit 1) next",
+    )
+    .bind::<Array<SmallInt>, _>((0..SHARD_COUNT).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(start)
     .bind::<Timestamptz, _>(end)
     .get_result(conn)
@@ -117,11 +173,14 @@ pub(in crate::events) async fn waiting_count(conn: &mut Conn, day: NaiveDate) ->
 /// Makes the readers look back to a day in which something waits for them. Returns how many of their shards that were.
 pub(in crate::events) async fn look_back(conn: &mut Conn, day: NaiveDate) -> Result<usize> {
     let (start, end) = bounds_of(day);
-    let count = sql("update positions p set since = $1
+    let count = sql_anew(
+        "update positions p set since = $1
          where p.since > $1 and exists (
              select from events e
              where e.shard = p.shard and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq)
-                   and e.recorded_at >= $1 and e.recorded_at < $2)")
+                   and e.recorded_at >= $1 and e.recorded_at < $2
+             order by e.recorded_xid, e.seq limit 1)",
+    )
     .bind::<Timestamptz, _>(start)
     .bind::<Timestamptz, _>(end)
     .execute(conn)
@@ -129,10 +188,10 @@ pub(in crate::events) async fn look_back(conn: &mut Conn, day: NaiveDate) -> Res
     Ok(count)
 }
 
-#[derive(QueryableByName)]
-struct SinceRow {
-    #[diesel(sql_type = Timestamptz)]
-    since: DateTime<Utc>,
+/// Makes the readers look back to a moment from which somebody is about to write. As a rule they do.
+pub(in crate::events) async fn look_back_to(conn: &mut Conn, moment: DateTime<Utc>) -> Result<()> {
+    sql("update positions set since = $1 where since > $1").bind::<Timestamptz, _>(moment).execute(conn).await?;
+    Ok(())
 }
 
 impl Reader {
@@ -145,6 +204,50 @@ impl Reader {
             .optional()?;
         Ok(row.map_or(DateTime::UNIX_EPOCH, |row| row.since))
     }
+
+    /// Shards whose days before `moment` are still looked into, for want of an event that moved them on.
+    pub async fn shards_behind(self, conn: &mut Conn, moment: DateTime<Utc>) -> Result<Vec<i16>> {
+        let rows: Vec<ShardRow> = sql("select shard from positions where consumer = $1 and since < $2 order by shard")
+            .bind::<Text, _>(self.consumer)
+            .bind::<Timestamptz, _>(moment)
+            .load(conn)
+            .await?;
+        Ok(rows.into_iter().map(|row| row.shard).collect())
+    }
+
+    /// Leaves the days before `since` behind where nothing waits, not even above the horizon. Ask with the position taken.
+    pub async fn look_forward(
+        self,
+        conn: &mut Conn,
+        shard: i16,
+        position: Position,
+        since: DateTime<Utc>,
+    ) -> Result<()> {
+        sql_anew("update positions set since = $3
+             where consumer = $1 and shard = $2 and not exists (
+                 select from events e
+                 where e.shard = $2 and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > ($4, $5) and e.recorded_at >= $6
+                 order by e.recorded_xid, e.seq limit 1)")
+        .bind::<Text, _>(self.consumer)
+        .bind::<SmallInt, _>(shard)
+        .bind::<Timestamptz, _>(since)
+        .bind::<BigInt, _>(position.place.recorded_xid)
+        .bind::<BigInt, _>(position.place.seq)
+        .bind::<Timestamptz, _>(position.since)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The moment before which nothing waits in a shard for its pipeline. `None`: nobody reads it yet.
+pub(in crate::events) async fn since_of(conn: &mut Conn, shard: i16) -> Result<Option<DateTime<Utc>>> {
+    let row: Option<SinceRow> = sql("select since from positions where consumer = 'pipeline' and shard = $1")
+        .bind::<SmallInt, _>(shard)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|row| row.since))
 }
 
 #[cfg(test)]

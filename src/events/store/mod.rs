@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::access::Scope;
 use crate::base::Result;
 use crate::base::limits::SHARD_COUNT;
-use crate::db::{Conn, sql};
+use crate::db::{Conn, sql, sql_anew};
 
 pub use attempts::Attempts;
 
@@ -99,12 +99,17 @@ impl Reader {
     pub async fn shards_with_work(self, conn: &mut Conn) -> Result<Vec<i16>> {
         // A value, not the column of each shard: so the days before are left out before they are opened.
         let since = self.earliest_since(conn).await?;
-        let rows: Vec<ShardRow> = sql("select p.shard from positions p
-             where p.consumer = $1 and exists (
+        // Laterally: so that each shard is one probe of an index, whatever the planner thinks of the day's size.
+        let rows: Vec<ShardRow> = sql_anew(
+            "select p.shard from positions p
+             cross join lateral (
                  select from events e
                  where e.shard = p.shard and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq)
-                       and e.recorded_at >= $2)
-             order by p.shard")
+                       and e.recorded_at >= $2
+                 order by e.recorded_xid, e.seq limit 1) next
+             where p.consumer = $1
+             order by p.shard",
+        )
         .bind::<Text, _>(self.consumer)
         .bind::<Timestamptz, _>(since)
         .load(conn)
@@ -134,7 +139,7 @@ impl Reader {
         limit: i64,
     ) -> Result<Vec<Row>> {
         let until = until.unwrap_or(Place { recorded_xid: i64::MAX, seq: i64::MAX });
-        let rows = sql("select brand_id, id, recorded_xid, seq, recorded_at, payload from events
+        let rows = sql_anew("select brand_id, id, recorded_xid, seq, recorded_at, payload from events
              where shard = $1 and state = 'ACCEPTED' and (recorded_xid, seq) > ($2, $3) and (recorded_xid, seq) <= ($4, $5)
                    and recorded_at >= $6 and recorded_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
              order by recorded_xid, seq limit $7")
@@ -152,10 +157,12 @@ impl Reader {
 
     /// The event next above a position, found without reading its content: that may be what cannot be read.
     pub async fn head(self, conn: &mut Conn, shard: i16, above: Position) -> Result<Option<Head>> {
-        let head = sql("select brand_id, id, recorded_xid, seq, recorded_at from events
+        let head = sql_anew(
+            "select brand_id, id, recorded_xid, seq, recorded_at from events
              where shard = $1 and state = 'ACCEPTED' and (recorded_xid, seq) > ($2, $3)
                    and recorded_at >= $4 and recorded_xid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-             order by recorded_xid, seq limit 1")
+             order by recorded_xid, seq limit 1",
+        )
         .bind::<SmallInt, _>(shard)
         .bind::<BigInt, _>(above.place.recorded_xid)
         .bind::<BigInt, _>(above.place.seq)
@@ -182,8 +189,10 @@ impl Reader {
 
     /// Buries an event that fails whatever is tried: it leaves the line and can be replayed after a fix.
     pub async fn bury(self, conn: &mut Conn, head: &Head, attempt_count: i16, reason: &str) -> Result<()> {
-        sql("update events set state = 'DEAD', code = 'PIPELINE_FAULT', reason = $3, attempt_count = $4
-             where brand_id = $1 and id = $2 and recorded_at = $5")
+        sql_anew(
+            "update events set state = 'DEAD', code = 'PIPELINE_FAULT', reason = $3, attempt_count = $4
+             where brand_id = $1 and id = $2 and recorded_at = $5",
+        )
         .bind::<SqlUuid, _>(head.brand_id)
         .bind::<SqlUuid, _>(head.id)
         .bind::<Text, _>(reason)
@@ -197,9 +206,11 @@ impl Reader {
 
 pub(super) async fn quarantine(conn: &mut Conn, scope: &Scope, refused: &[(Uuid, &'static str, String)]) -> Result<()> {
     let (first, end) = days::span_of(&refused.iter().map(|row| row.0).collect::<Vec<_>>());
-    sql("update events e set state = 'QUARANTINED', code = n.code, reason = n.reason
+    sql_anew(
+        "update events e set state = 'QUARANTINED', code = n.code, reason = n.reason
          from unnest($2::uuid[], $3::text[], $4::text[]) as n (id, code, reason)
-         where e.brand_id = $1 and e.id = n.id and e.recorded_at >= $5 and e.recorded_at < $6")
+         where e.brand_id = $1 and e.id = n.id and e.recorded_at >= $5 and e.recorded_at < $6",
+    )
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(refused.iter().map(|row| row.0).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(refused.iter().map(|row| row.1).collect::<Vec<_>>())

@@ -113,8 +113,10 @@ pub(super) async fn key_owners(conn: &mut Conn, rows: &[KeyRow]) -> Result<Owner
 
 /// Forgets some of the keys that were claimed before a moment, and returns how many.
 pub(super) async fn prune_keys(conn: &mut Conn, before: DateTime<Utc>, limit: i64) -> Result<usize> {
-    let count = sql("delete from event_keys where ctid = any (array(
-             select ctid from event_keys where recorded_at < $1 limit $2))")
+    let count = sql(
+        "delete from event_keys where ctid = any (array(
+             select ctid from event_keys where recorded_at < $1 order by recorded_at limit $2 for update skip locked))",
+    )
     .bind::<Timestamptz, _>(before)
     .bind::<BigInt, _>(limit)
     .execute(conn)

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::access::Scope;
 use crate::base::{Error, Result};
 use crate::db::schema::{event_rulings, webhook_sources};
-use crate::db::{Conn, sql};
+use crate::db::{Conn, sql, sql_anew};
 use crate::events::span_of;
 use crate::platforms::Scheme;
 
@@ -43,7 +43,7 @@ pub(in crate::ingest) struct RefusedRow {
 pub(in crate::ingest) async fn lock_refused(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<RefusedRow>> {
     let (first, end) = span_of(ids);
     let rows =
-        sql("select id, source_id, code, is_import, recorded_at, payload is not null as is_canonical, raw_sealed from events
+        sql_anew("select id, source_id, code, is_import, recorded_at, payload is not null as is_canonical, raw_sealed from events
          where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED' and recorded_at >= $3 and recorded_at < $4
          order by recorded_xid, seq
          for update")
@@ -106,7 +106,7 @@ pub(in crate::ingest) async fn requeue(
     let mut seqs: Vec<i64> = seqs.into_iter().map(|row| row.seq).collect();
     seqs.sort_unstable();
     let understood = || rows.iter().map(|(_, understood)| understood.as_ref());
-    sql("update events e
+    sql_anew("update events e
          set state = 'ACCEPTED', code = null, reason = null, recorded_xid = pg_current_xact_id()::text::bigint, seq = n.seq,
              event_type = coalesce(n.event_type, e.event_type), occurred_at = coalesce(n.occurred_at, e.occurred_at),
              payload = coalesce(n.payload, e.payload), raw_sealed = null, attempt_count = 0, replay_count = e.replay_count + 1,
@@ -143,7 +143,7 @@ pub(in crate::ingest) async fn refuse_again(
     }
     let ids: Vec<Uuid> = rows.iter().map(|row| row.0).collect();
     let (first, end) = span_of(&ids);
-    sql("update events e
+    sql_anew("update events e
          set code = n.code, reason = n.reason, event_type = n.event_type, replay_count = e.replay_count + 1, discarded_at = null
          from unnest($2::uuid[], $3::text[], $4::text[], $5::text[]) as n (id, code, reason, event_type)
          where e.brand_id = $1 and e.id = n.id and e.recorded_at >= $6 and e.recorded_at < $7")
@@ -167,9 +167,11 @@ pub(in crate::ingest) async fn discard(
     now: DateTime<Utc>,
 ) -> Result<usize> {
     let (first, end) = span_of(ids);
-    let count = sql("update events set discarded_at = $3
+    let count = sql_anew(
+        "update events set discarded_at = $3
          where brand_id = $1 and id = any ($2) and state <> 'ACCEPTED' and discarded_at is null
-               and recorded_at >= $4 and recorded_at < $5")
+               and recorded_at >= $4 and recorded_at < $5",
+    )
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(ids)
     .bind::<Timestamptz, _>(now)

@@ -1,6 +1,14 @@
 //! Invariants of the log of events, of those who read it, and of the outbox: each statement takes the brand and counts the rows that
 //! break the rule.
 
+/// The least identifier of an event that the log still keeps: an identifier begins with the moment of its recording, in milliseconds.
+macro_rules! first_kept {
+    () => {
+        "coalesce((select (lpad(to_hex((extract(epoch from (max(day) + 1)::timestamp at time zone 'UTC') * 1000)::bigint), 12, '0')
+                           || repeat('0', 20))::uuid from dropped_days), '00000000-0000-0000-0000-000000000000')"
+    };
+}
+
 /// The name of each invariant, and the statement that counts its breaches.
 pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
     (
@@ -25,12 +33,16 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
          where e.state <> 'ACCEPTED' or p.shard is null or (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq)",
     ),
     (
-        "every touchpoint, conversion and refund has its event",
-        "select count(*) as value from (
-             select id from touchpoints where brand_id = $1
-             union all select id from conversions where brand_id = $1
-             union all select id from refunds where brand_id = $1) facts
-         where not exists (select from events e where e.brand_id = $1 and e.id = facts.id)",
+        "every touchpoint, conversion and refund has its event, as far back as the log reaches",
+        concat!(
+            "select count(*) as value from (
+                 select id from touchpoints where brand_id = $1
+                 union all select id from conversions where brand_id = $1
+                 union all select id from refunds where brand_id = $1) facts
+             where facts.id >= ",
+            first_kept!(),
+            " and not exists (select from events e where e.brand_id = $1 and e.id = facts.id)"
+        ),
     ),
     (
         "an event is there once, and stands in its brand's shard",
@@ -44,14 +56,19 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
                and (coalesce(code, '') = '' or coalesce(reason, '') = '' or (state = 'DEAD' and attempt_count = 0))",
     ),
     (
-        "every key names an event of the log",
-        "select count(*) as value from event_keys k
-         where k.brand_id = $1 and not exists (select from events e where e.brand_id = k.brand_id and e.id = k.event_id)",
+        "every key names an event, as far back as the log reaches",
+        concat!(
+            "select count(*) as value from event_keys k
+             where k.brand_id = $1 and k.event_id >= ",
+            first_kept!(),
+            " and not exists (select from events e where e.brand_id = k.brand_id and e.id = k.event_id)"
+        ),
     ),
     (
-        "every event of the log has a key",
+        "no event waits where its reader does not look",
         "select count(*) as value from events e
-         where e.brand_id = $1 and not exists (select from event_keys k where k.brand_id = e.brand_id and k.event_id = e.id)",
+         join positions p on p.shard = e.shard
+         where e.brand_id = $1 and e.state = 'ACCEPTED' and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq) and e.recorded_at < p.since",
     ),
     (
         "no place and no position is ahead of the database's transactions",
@@ -93,3 +110,11 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
          where not exists (select from outbox o where o.brand_id = $1 and o.subject_id = told.id and o.topic = told.topic)",
     ),
 ];
+
+/// Those that hold for as long as keys are kept: each statement takes the first day too.
+pub(in crate::verify) const KEY_INVARIANTS: &[(&str, &str)] = &[(
+    "every event of the last 89 days has a key",
+    "select count(*) as value from events e
+     where e.brand_id = $1 and e.recorded_at >= $2::timestamp at time zone 'UTC'
+           and not exists (select from event_keys k where k.brand_id = e.brand_id and k.event_id = e.id)",
+)];

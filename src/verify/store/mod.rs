@@ -12,7 +12,7 @@ use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
 
-pub(super) use log::LOG_INVARIANTS;
+pub(super) use log::{KEY_INVARIANTS, LOG_INVARIANTS};
 
 /// The name of each invariant, and the statement that counts its breaches.
 pub(super) const INVARIANTS: &[(&str, &str)] = &[

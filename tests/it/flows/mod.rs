@@ -1,5 +1,6 @@
 //! Whole stories, from the door to the books.
 
+mod days;
 mod hostile;
 mod kill;
 mod pipeline;

@@ -109,6 +109,23 @@ async fn a_second_body_under_one_event_id_never_comes_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_that_go_by_their_delivery_are_two_where_it_came_twice_and_one_where_it_was_changed() {
+    let app = world().await;
+    let deliver = async |delivery: &str, device: &str| {
+        let event = json!([{"event_type": "click", "creator_id": "late", "anonymous_id": device}]);
+        let origin = Origin { delivery_id: Some(delivery.to_owned()), ..Origin::first_party(app.scope.clone()) };
+        let items = parse(Scheme::Generic, event.to_string().as_bytes()).items;
+        app.door.accept(&origin, items).await.unwrap()[0].code
+    };
+    let codes = [deliver("m1", "a").await, deliver("m2", "a").await, deliver("m1", "b").await];
+    assert_eq!(codes, [Some("UNKNOWN_CREATOR"), Some("UNKNOWN_CREATOR"), Some("EVENT_ID_REUSED")]);
+    app.execute(NEW_CREATOR).await;
+    let outcome = replay(&app, json!({})).await;
+    assert_eq!((&outcome["queued"], &outcome["failures"][0]["code"]), (&json!(2), &json!("EVENT_ID_REUSED")));
+    assert_eq!(app.drain().await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_still_cannot_be_used_says_why_today() {
     let app = world().await;
     let mut click = late_click(1);
@@ -184,7 +201,8 @@ async fn the_command_line_replays_as_the_api_does() {
     command.args(["replay", "--brand", "acme", "--state", "quarantined", "--code", "UNKNOWN_CREATOR", "--limit", "2"]);
     let output = command.args(["--reason", "She is here now.", "--json"]).output().await.unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let expected = json!({"queued": 2, "quarantined": 0, "unchanged": 0, "has_more": true, "failures": []});
+    let expected =
+        json!({"queued": 2, "quarantined": 0, "unchanged": 0, "has_more": true, "failures": [], "log_begins_at": null});
     assert_eq!(report, expected, "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(app.drain().await, 2);
 }
