@@ -131,6 +131,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    dropped_days (day) {
+        day -> Date,
+        dropped_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     event_keys (brand_id, source_id, key_hash) {
         brand_id -> Uuid,
         source_id -> Uuid,
@@ -358,7 +365,6 @@ diesel::table! {
         reason -> Text,
         api_key_id -> Nullable<Uuid>,
         moved_at -> Timestamptz,
-        since -> Timestamptz,
     }
 }
 
