@@ -180,8 +180,9 @@ async fn bounds(
     filter: &EventFilter,
     after: Option<Cursor>,
     before: Option<Cursor>,
-) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
-    let Some((first, last)) = first_and_last(conn).await? else { return Ok(None) };
+) -> Result<(DateTime<Utc>, DateTime<Utc>)> {
+    // A log without days is asked all the same: the filter may hold what is refused.
+    let (first, last) = first_and_last(conn).await?.unwrap_or_default();
     let (log_start, log_end) = (bounds_of(first).0, bounds_of(last).1);
     // What waits is found where the reader looks, however long the log is.
     let waits_since = if filter.states == [EventState::Queued] { since_of(conn, scope.shard).await? } else { None };
@@ -192,7 +193,7 @@ async fn bounds(
     let end = filter.to.map_or(log_end, |to| to.min(log_end));
     // A cursor's own moment may hold other events.
     let end = before.map_or(end, |before| end.min(before.time().min(log_end) + TimeDelta::microseconds(1)));
-    Ok(Some((start, end)))
+    Ok((start, end))
 }
 
 /// Those of a filter's events that were recorded within a stretch.
@@ -213,9 +214,9 @@ pub async fn event_page(
 ) -> Result<Slice<InboundEvent>> {
     let from = if page.is_backward { From::Oldest } else { From::Newest };
     // The list runs from late to early: what is after a cursor was recorded before it.
-    let bounds = bounds(conn, scope, filter, page.before, page.after).await?;
+    let (start, end) = bounds(conn, scope, filter, page.before, page.after).await?;
     let mut rows: Vec<EventRow> = Vec::new();
-    for stretch in bounds.into_iter().flat_map(|(start, end)| stretches(start, end, from)) {
+    for stretch in stretches(start, end, from) {
         let left = page.fetch_limit() - i64::try_from(rows.len()).unwrap_or(i64::MAX);
         if left <= 0 {
             break;
@@ -240,8 +241,8 @@ pub async fn event_page(
 /// How many events there are.
 pub async fn event_count(conn: &mut Conn, scope: &Scope, filter: &EventFilter) -> Result<i64> {
     let mut total = 0;
-    let bounds = bounds(conn, scope, filter, None, None).await?;
-    for stretch in bounds.into_iter().flat_map(|(start, end)| stretches(start, end, From::Newest)) {
+    let (start, end) = bounds(conn, scope, filter, None, None).await?;
+    for stretch in stretches(start, end, From::Newest) {
         total += within(scope, filter, stretch).count().get_result::<i64>(conn).await?;
     }
     Ok(total)
@@ -259,9 +260,9 @@ pub async fn refused_places(
     if filter.states.is_empty() {
         filter.states = vec![EventState::Quarantined, EventState::Dead];
     }
-    let bounds = bounds(conn, scope, &filter, after, None).await?;
+    let (start, end) = bounds(conn, scope, &filter, after, None).await?;
     let mut places: Vec<Cursor> = Vec::new();
-    for stretch in bounds.into_iter().flat_map(|(start, end)| stretches(start, end, From::Oldest)) {
+    for stretch in stretches(start, end, From::Oldest) {
         let left = limit - i64::try_from(places.len()).unwrap_or(i64::MAX);
         if left <= 0 {
             break;

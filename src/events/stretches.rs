@@ -3,8 +3,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The first stretch holds today's and yesterday's: where most pages end.
-const FIRST: TimeDelta = TimeDelta::days(2);
+use crate::base::limits::LOG_DAYS_AHEAD;
+
+/// The first stretch holds yesterday's, today's and the days that are made ahead: where most pages end.
+const FIRST: TimeDelta = TimeDelta::days(2 + LOG_DAYS_AHEAD.cast_signed());
 /// The longest. A statement locks five relations per day, and PostgreSQL has room for some thousands of locks.
 const LONGEST: TimeDelta = TimeDelta::days(128);
 /// How many times longer each stretch is than the one before.
@@ -73,8 +75,8 @@ mod tests {
     #[test]
     fn stretches_grow_cover_the_whole_time_once_and_hold_128_days_at_most() {
         check(1, &[1]);
-        check(20, &[2, 16, 2]);
-        check(400, &[2, 16, 128, 128, 126]);
+        check(50, &[5, 40, 5]);
+        check(400, &[5, 40, 128, 128, 99]);
         assert_eq!(stretches(DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH, From::Newest).count(), 0);
     }
 }

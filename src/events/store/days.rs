@@ -93,9 +93,13 @@ pub(in crate::events) async fn make_day(conn: &mut Conn, day: NaiveDate) -> Resu
     Ok(true)
 }
 
+/// Asks the catalogue itself: `to_regclass` locks nothing, and so may not have heard of what another process has just made.
 async fn is_there(conn: &mut Conn, name: &str) -> Result<bool> {
-    let found: Found =
-        sql("select to_regclass($1) is not null as is_there").bind::<Text, _>(name).get_result(conn).await?;
+    let found: Found = sql("select exists (
+             select from pg_class where relname = $1::name and relnamespace = current_schema()::regnamespace) as is_there")
+    .bind::<Text, _>(name)
+    .get_result(conn)
+    .await?;
     Ok(found.is_there)
 }
 
