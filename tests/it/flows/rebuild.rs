@@ -1,6 +1,7 @@
 //! The log alone makes every derived row again, and the same ledger.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use grapevine::base::{Chance, SeededChance};
@@ -133,6 +134,14 @@ fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
 /// How far the log had come, and when, each time that the worker looked.
 type Cuts = Vec<(i64, DateTime<Utc>)>;
 
+/// Waits until the worker may read all that is there: a transaction anywhere on the server holds the horizon, and would cut a batch.
+async fn all_below_the_horizon(app: &TestApp) {
+    let above = "select count(*) from events where recorded_xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+    while app.sql_count(above).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// A history as it comes: in groups of any size, sometimes several before the worker looks, over days.
 async fn history(app: &TestApp, dice: &Dice, count: u64) -> Cuts {
     send(app, json!([{"event_id": "first", "event_type": "signup", "user_id": "u0", "campaign": "launch", "timestamp": at(app, -4_000)}])).await;
@@ -151,6 +160,7 @@ async fn history(app: &TestApp, dice: &Dice, count: u64) -> Cuts {
         number += group;
         app.advance(TimeDelta::minutes(1 + i64::try_from(dice.below(90)).unwrap()));
         if dice.below(2) == 0 || number >= count {
+            all_below_the_horizon(app).await;
             app.drain().await;
             cuts.push((app.sql_count("select count(*) from events").await, app.now()));
         }
