@@ -26,7 +26,7 @@ use crate::journeys::Conversion;
 use crate::ledger;
 use crate::ledger::Entry;
 use crate::links::{self, Link};
-use crate::members::{self, ActivityQuery, DegreeSums, DownlineQuery, Member};
+use crate::members::{self, ActivityQuery, DegreeSums, DownlineQuery, Member, MemberMove};
 use crate::rewards::reads::{self as rewards, Reward};
 
 const BATCH_KEYS_MAX: usize = 500;
@@ -133,6 +133,8 @@ loaders! {
     ancestors: (Uuid, i32) => Vec<Member> = members::ancestors_of;
     referees: ListKey => Vec<Member> = members::referees_of;
     downlines: (Uuid, DownlineQuery) => Vec<DegreeSums> = members::downlines;
+    /// The latest moves of each member.
+    member_moves: Uuid => Vec<MemberMove> = members::moves_of;
     /// How many of a downline were active.
     active_counts: (Uuid, ActivityQuery) => i64 = members::active_counts;
     links: Uuid => Link = links::by_ids;

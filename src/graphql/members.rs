@@ -10,6 +10,7 @@ use super::context::{parse_id, parse_id_opt, to_id};
 use super::downlines::{Downline, degree_count, downline};
 use super::fraud::{FraudAssessment, risk_of};
 use super::journeys::{Conversion, conversions_of};
+use super::member_changes::MemberMove;
 use super::node::require_growth;
 use super::rewards::{Reward, balances_of, rewards_of_member};
 use super::scalars::Money;
@@ -32,6 +33,17 @@ pub enum MemberStatus {
     Churned,
     /// Was erased: the place in the forest stays, nothing else.
     Erased,
+}
+
+/// In which order descendants are listed.
+#[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[graphql(remote = "members::DescendantOrder")]
+pub enum DescendantOrder {
+    /// The nearest degree first; within a degree those of one referrer stand together.
+    #[default]
+    Degree,
+    /// The last to join first.
+    Newest,
 }
 
 /// Someone who joined, or is invited to, the brand's programme.
@@ -193,16 +205,22 @@ impl Member {
         ctx: &Context<'_>,
         #[graphql(desc = "How far down, 1 to 100; left out: to the end.")] max_depth: Option<i32>,
         #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
-        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+        #[graphql(desc = "The cursor after which the page starts: of a page of the same order.")] after: Option<String>,
+        #[graphql(desc = "The order.", default)] order_by: DescendantOrder,
     ) -> Result<Connection<Member>> {
         let request = ctx.request()?;
         require_forest(request)?;
         let page = forward(first, after.as_deref())?;
         let degrees_max = to_hops(max_depth, "maxDepth")?;
         let top = &self.0;
-        let slice = members::descendants(&mut *request.conn().await?, &request.scope, top, degrees_max, &page).await?;
+        let order = order_by.into();
+        let slice =
+            members::descendants(&mut *request.conn().await?, &request.scope, top, degrees_max, order, &page).await?;
         let id = self.0.id;
-        let place = |member: &members::Member| Cursor::new(i64::from(member.depth), member.id);
+        let place = |member: &members::Member| match order_by {
+            DescendantOrder::Degree => Cursor::new(i64::from(member.depth), member.id),
+            DescendantOrder::Newest => place(member),
+        };
         Ok(Connection::new(slice, place, move |request| degree_count(request, id, degrees_max).boxed()))
     }
 
@@ -218,6 +236,14 @@ impl Member {
         require_forest(ctx.request()?)?;
         let degrees_max = to_hops(max_depth, "maxDepth")?;
         downline(ctx, self.0.id, degrees_max, since).await
+    }
+
+    /// When and why the member was moved by hand, the latest first; at most 100.
+    async fn moves(&self, ctx: &Context<'_>) -> Result<Vec<MemberMove>> {
+        let request = ctx.request()?;
+        require_forest(request)?;
+        let moves = request.loaders.member_moves.load(self.0.id).await?.unwrap_or_default();
+        Ok(moves.into_iter().map(Into::into).collect())
     }
 
     /// What the member bought, the newest first.

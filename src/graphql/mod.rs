@@ -28,6 +28,7 @@ mod ingest;
 mod journeys;
 mod link_changes;
 mod links;
+mod member_changes;
 mod members;
 mod node;
 mod policies;
@@ -35,6 +36,7 @@ mod reward_changes;
 mod rewards;
 mod scan;
 mod subscriptions;
+mod webhook_sources;
 
 use async_graphql::{MergedObject, SDLExportOptions};
 
@@ -73,6 +75,7 @@ pub struct Query(
     rewards::RewardQuery,
     fraud::FraudQuery,
     events::EventQuery,
+    webhook_sources::WebhookSourceQuery,
 );
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
@@ -81,9 +84,11 @@ pub struct Mutation(
     creator_changes::CreatorMutation,
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
+    member_changes::MemberMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
     keys::KeyMutation,
+    webhook_sources::WebhookSourceMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
 );

@@ -112,7 +112,7 @@ async fn attach_branch(
     .execute(conn)
     .await?
         > 0;
-    if !is_root || !matches!(plant(conn, scope, id, Some(referrer_id), now).await?, Planted::Moved(_)) {
+    if !is_root || !matches!(plant(conn, scope, id, Some(referrer_id), now).await?, Planted::Moved { .. }) {
         return Ok(false);
     }
     sql("update members m set creator_id = coalesce(m.creator_id, r.creator_id), campaign_id = coalesce(m.campaign_id, r.campaign_id)

@@ -6,6 +6,7 @@ use diesel::sql_types::{Array, Integer, Nullable, Text, Timestamptz, Uuid as Sql
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::lock_forest;
 use super::tally::carry;
 use crate::access::Scope;
 use crate::base::Result;
@@ -99,4 +100,19 @@ pub async fn change_members(
         })
         .collect();
     carry(conn, scope, &gains, now).await
+}
+
+/// Takes away who a member is and leaves where it stands: its referees, its place on the way to others, the sums and the money stay.
+/// False where there is no such member. What other tables know of the person is not touched.
+pub async fn forget_identity(conn: &mut Conn, scope: &Scope, id: Uuid, now: DateTime<Utc>) -> Result<bool> {
+    lock_forest(conn, scope).await?;
+    let count = sql("update members
+         set external_id = null, person_id = null, pending_referrer_external_id = null, status = 'ERASED', erased_at = coalesce(erased_at, $3)
+         where brand_id = $1 and id = $2")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<SqlUuid, _>(id)
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?;
+    Ok(count > 0)
 }

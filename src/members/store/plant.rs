@@ -20,14 +20,17 @@ use crate::members::{Member, Placement};
 /// What became of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
-    /// So many members have a new place: the member and everyone below it.
-    Moved(i64),
+    /// The member and everyone below it have a new place.
+    Moved {
+        from_referrer_id: Option<Uuid>,
+        member_count: i64,
+    },
     /// The member stood there before.
     Unchanged,
     /// The new referrer is the member itself or stands below it.
     Cycle,
-    /// The member or the new referrer does not exist.
-    Missing,
+    NoMember,
+    NoReferrer,
 }
 
 #[derive(QueryableByName)]
@@ -49,9 +52,9 @@ pub async fn plant(
     let ends: Vec<Uuid> = [Some(id), referrer_id].into_iter().flatten().collect();
     let mut found = by_ids(conn, scope, &ends).await?;
     let referrer = referrer_id.map(|id| found.get(&id).cloned());
-    let Some(member) = found.remove(&id) else { return Ok(Planted::Missing) };
+    let Some(member) = found.remove(&id) else { return Ok(Planted::NoMember) };
     let referrer = match referrer {
-        Some(None) => return Ok(Planted::Missing),
+        Some(None) => return Ok(Planted::NoReferrer),
         Some(Some(referrer)) => Some(referrer),
         None => None,
     };
@@ -63,7 +66,8 @@ pub async fn plant(
     {
         return Ok(Planted::Cycle);
     }
-    move_branch(conn, scope, &member, referrer.as_ref(), now).await.map(Planted::Moved)
+    let member_count = move_branch(conn, scope, &member, referrer.as_ref(), now).await?;
+    Ok(Planted::Moved { from_referrer_id: member.referrer_id, member_count })
 }
 
 /// Whether a member stands anywhere below another one. An index look-up per hop.
