@@ -57,7 +57,6 @@ class Bench:
         self.sql.execute(f"set statement_timeout = '{SLOW_SECONDS}s'")
         graph.execute(f"call timeout = {SLOW_SECONDS * 1_000}")
         graph.execute("call var_length_extend_max_depth = 20000")
-        self.baselines = {}
 
     def measure(self, question: Question, too_slow):
         """The row of a question: engine to its figures. `too_slow` names the cells that a smaller forest has shown to be hopeless."""
@@ -80,25 +79,20 @@ class Bench:
     # --- The others ---------------------------------------------------------------------------------------------------------
 
     def baseline(self, question, members, answers, too_slow):
-        key = question.baseline or question.key
-        known = self.baselines.get(key)
-        cells = {}
+        key, cells = question.key, {}
         for engine, answer, run in (("cte", self.cte_answer, self.cte_ms), ("kuzu", self.kuzu_answer, self.kuzu_ms)):
             if f"{engine}|{key}" in too_slow:
                 cells[engine] = {"slow": True}
                 continue
             try:
-                if known is None or "slow" not in known[engine]:
-                    for member, expected in zip(members, answers):
-                        found = answer(question, member)
-                        if found != expected:
-                            text = f"{question.key} of {member}: {engine} says {found!s:.500}, ours says {expected!s:.500}"
-                            raise AssertionError(text)
-                cells[engine] = known[engine] if known else self.timed(engine, run, question, members)
+                for member, expected in zip(members, answers):
+                    found = answer(question, member)
+                    if found != expected:
+                        raise AssertionError(f"{key} of {member}: {engine} says {found!s:.500}, ours says {expected!s:.500}")
+                cells[engine] = self.timed(engine, run, question, members)
             except TooSlow:
                 cells[engine] = {"slow": True}
                 too_slow.add(f"{engine}|{key}")
-        self.baselines[key] = cells
         return cells
 
     def timed(self, engine, run, question, members):

@@ -24,7 +24,7 @@ SUBTREES = {"1k": "of about 1,000", "100k": "of about 100,000", "giant": "of 30 
 
 @dataclass
 class Question:
-    """`kind` and `asked_of` name a row of the report. `statement` and `cypher` are shared by questions of one `baseline`."""
+    """`kind` and `asked_of` name a row of the report."""
 
     kind: str
     asked_of: str
@@ -35,7 +35,6 @@ class Question:
     cypher: Callable[[Any, Any], Any]
     arguments: Callable[[Any, Any], dict] = lambda names, member: {"id": member_id(names, member)}
     binds: Callable[[Any, Any], dict] = lambda names, member: {"id": names.id(member)}
-    baseline: str = ""
     # What any request of the API asks the database besides: the statements of this document are not counted as the question's.
     preface: str = "query ($id: ID!) { member(id: $id) { id } }"
 
@@ -94,6 +93,13 @@ join members m on m.brand_id = '{BRAND}' and m.id = d.id order by d.degree, d.pa
 
 SUMS = f"""{DOWN}select degree, count(*), count(activated_at), sum(value_minor)::int8 from down where degree > 0
 group by degree order by degree"""
+
+# Sums since a moment: of each member the sales since then, which is what is asked.
+SUMS_LIVE = f"""{DOWN}select degree, count(*), count(activated_at), coalesce(sum(sales), 0)::int8
+from down left join lateral (
+    select sum(amount_minor - refunded_minor) as sales from conversions
+    where brand_id = '{BRAND}' and member_id = down.id and currency = 'USD' and occurred_at >= '{EVERYTHING}') c on value_minor > 0
+where degree > 0 group by degree order by degree"""
 
 TREE = f"""with recursive tree as (
     select id, number, null::int8 as parent, 0 as depth from members where brand_id = '{BRAND}' and id = %(id)s
@@ -218,7 +224,7 @@ def downline(asked_of, degrees, is_live):
         lambda data: [
             (row["degree"], row["members"], row["activated"], minor(row["value"])) for row in data["member"]["downline"]["byDegree"]
         ],
-        SUMS.replace("@degrees@", str(degrees)), integers, sums_cypher(min(degrees, 100)), baseline=f"sums {which}|{asked_of}",
+        (SUMS_LIVE if is_live else SUMS).replace("@degrees@", str(degrees)), integers, sums_cypher(min(degrees, 100)),
     )
 
 
