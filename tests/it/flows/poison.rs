@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use grapevine::base::Env;
 use serde_json::{Value, json};
 
 use super::kill::spawn;
