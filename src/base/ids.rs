@@ -153,6 +153,14 @@ pub fn time_ordered_id(now: DateTime<Utc>, chance: &dyn Chance) -> Uuid {
     Builder::from_unix_timestamp_millis(millis, &random_bytes(chance)).into_uuid()
 }
 
+/// The moment of an identifier that [`time_ordered_id`] made, to the millisecond. `None` for every other.
+#[must_use]
+pub fn time_of_id(id: Uuid) -> Option<DateTime<Utc>> {
+    let is_ordered = id.get_version_num() == 7;
+    let millis = i64::try_from(id.as_u128() >> 80).ok().filter(|_| is_ordered)?;
+    DateTime::from_timestamp_millis(millis)
+}
+
 /// The identifier of a row that follows from its causes: the same causes give the same row, so a second run changes nothing.
 /// A version 8 UUID over SHA-256 of the parts, each led by its length.
 #[must_use]

@@ -63,8 +63,25 @@ pub const LIMITER_SUBJECTS_MAX: usize = 100_000;
 
 /// Events that the worker takes in one transaction.
 pub const WORKER_BATCH_MAX: i64 = 1_000;
+/// How often the worker tries an event, in ever smaller company, before it is buried.
+pub const WORKER_ATTEMPTS_MAX: i16 = 5;
+/// How many times fewer events a try takes than the one that failed: 1,000, 100, 10, and then the event alone, twice.
+pub const WORKER_NARROWING: i64 = 10;
+/// Days for which the log's tables are made ahead.
+pub const LOG_DAYS_AHEAD: u64 = 3;
+/// Days for which an event's keys stop a second one: far beyond any sender's retries.
+pub const EVENT_KEY_DAYS: i64 = 90;
+/// Keys that are pruned at once.
+pub const EVENT_KEYS_PRUNED_MAX: i64 = 10_000;
 /// Shards of the log; a brand belongs to one.
 pub const SHARD_COUNT: i16 = 16;
+
+/// Events that one ruling takes in again or gives up.
+pub const REPLAY_EVENTS_MAX: usize = 1_000;
+/// Events of a ruling that are told one by one with the reason why they could not be used again.
+pub const REPLAY_FAILURES_MAX: usize = 20;
+/// Bytes of the reason that a ruling gives.
+pub const RULING_REASON_BYTES_MAX: usize = 500;
 
 /// How often a transaction is tried when the database asks for it (deadlock, serialisation, lost connection).
 pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use chance::{Chance, SeededChance, SystemChance, random_bytes};
 pub use clock::{Clock, FixedClock, SystemClock, is_plain};
 pub use error::{Code, Error, Refusal, Result};
-pub use ids::{Kind, TypeId, TypeIdError, derived_id, time_ordered_id};
+pub use ids::{Kind, TypeId, TypeIdError, derived_id, time_of_id, time_ordered_id};
 pub use money::{Currency, Money, MoneyError, split_by_weight};
 pub use page::{Cursor, ListKey, Page, Slice};
 

@@ -36,6 +36,9 @@ pub struct Flags {
     /// Folder of the private servers and the secret [default: ./data]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
+    /// Days that the log of events is kept [default: for ever]
+    #[arg(long, global = true, value_name = "COUNT")]
+    events_retention_days: Option<String>,
     /// Requests of one webhook source, 0 for no limit [default: 50000]
     #[arg(long, global = true, value_name = "COUNT")]
     source_requests_per_second: Option<String>,
@@ -71,6 +74,7 @@ impl Flags {
             (Key::RedisUrl, &self.redis_url),
             (Key::RedisPrefix, &self.redis_prefix),
             (Key::DataDir, &self.data_dir),
+            (Key::EventsRetentionDays, &self.events_retention_days),
             (Key::SourceRequestsPerSecond, &self.source_requests_per_second),
             (Key::KeyRequestsPerMinute, &self.key_requests_per_minute),
             (Key::KeyCostPerMinute, &self.key_cost_per_minute),

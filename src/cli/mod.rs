@@ -8,6 +8,7 @@ mod import;
 mod import_events;
 mod keys;
 mod post;
+mod replay;
 mod send_event;
 mod server;
 mod stop;
@@ -56,6 +57,8 @@ enum Command {
     /// Import a file of history; what is turned away is told line by line in FILE.rejected.csv
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Take quarantined and dead events in again, with today's rules and names, or give them up
+    Replay(Box<replay::Replay>),
     /// Send one signed test event to a webhook source
     SendEvent(Box<send_event::SendEvent>),
 }
@@ -80,6 +83,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Key(command) => command.run(&context).await?,
         Command::Demo(command) => command.run(&context).await?,
         Command::Import(command) => command.run(&context).await?,
+        Command::Replay(command) => command.run(&context).await?,
         Command::SendEvent(command) => return command.run(&context).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -12,7 +12,8 @@ use super::stop::StopSignal;
 use crate::app::App;
 use crate::base::{Error, Result};
 use crate::config::Draft;
-use crate::{db, http, worker};
+use crate::db::Db;
+use crate::{db, events, http, worker};
 
 /// How long requests and batches may take to end once we are told to stop.
 const GRACE: Duration = Duration::from_secs(20);
@@ -31,7 +32,9 @@ pub async fn work(context: &Context) -> Result<()> {
 }
 
 pub async fn migrate(context: &Context) -> Result<()> {
-    let applied = db::migrate(&context.database_url().await?).await?;
+    let url = context.database_url().await?;
+    let applied = db::migrate(&url).await?;
+    events::keep(&Db::connect(&url, 2)?, context.env.now(), None).await?;
     for name in &applied {
         println!("applied {name}");
     }

@@ -15,9 +15,9 @@ use crate::access::{NewApiKey, NewBrand, Role, brand_by_slug, create_brand, crea
 use crate::app::App;
 use crate::base::{Currency, Error, Result};
 use crate::config::make_secret;
-use crate::db;
 use crate::demo::DemoOptions;
 use crate::embedded::{self, Servers};
+use crate::{db, events};
 
 #[derive(Args)]
 pub struct Up {
@@ -70,6 +70,7 @@ impl Up {
         let applied = db::migrate(&database_url).await?;
         tracing::info!(count = applied.len(), "the schema is up to date");
         let app = App::new(draft.settle(database_url, redis_url, secret), context.env.clone())?;
+        events::keep(&app.db, app.env.now(), None).await?;
         println!("{}", self.welcome(&app).await?);
         Ok((app, listener))
     }

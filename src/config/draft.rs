@@ -13,7 +13,10 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080
 const POOL_SIZE: usize = 20;
 /// Proxies in a row at most.
 const TRUSTED_PROXIES_MAX: usize = 10;
+/// The worker counts its tries on a connection of their own.
+const POOL_SIZE_MIN: usize = 2;
 const POOL_SIZE_MAX: usize = 500;
+const RETENTION_DAYS_MAX: u64 = 36_500;
 const REDIS_PREFIX: &str = "grapevine:";
 const REDIS_PREFIX_BYTES_MAX: usize = 64;
 const DATA_DIR: &str = "./data";
@@ -39,6 +42,8 @@ pub struct Draft {
     pub redis_prefix: String,
     pub secret: Option<[u8; 32]>,
     pub data_dir: PathBuf,
+    /// `None`: for ever.
+    pub events_retention_days: Option<u64>,
     pub rate_limits: RateLimits,
     pub log: String,
     pub log_format: LogFormat,
@@ -82,6 +87,7 @@ impl Draft {
             redis_prefix: take(&mut values, Key::RedisPrefix, redis_prefix)?.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             secret: take(&mut values, Key::Secret, secret)?,
             data_dir: take(&mut values, Key::DataDir, data_dir)?.unwrap_or_else(|| PathBuf::from(DATA_DIR)),
+            events_retention_days: take(&mut values, Key::EventsRetentionDays, retention_days)?,
             rate_limits: rate_limits(&mut values)?,
             log: take(&mut values, Key::Log, log)?.unwrap_or_else(|| LOG.to_owned()),
             log_format: take(&mut values, Key::LogFormat, log_format)?.unwrap_or(LogFormat::Text),
@@ -113,6 +119,7 @@ impl Draft {
             redis_prefix: self.redis_prefix.clone(),
             secret,
             data_dir: self.data_dir.clone(),
+            events_retention_days: self.events_retention_days,
             rate_limits: self.rate_limits,
         }
     }
@@ -154,7 +161,11 @@ fn proxy_count(text: &str) -> Option<usize> {
 }
 
 fn pool_size(text: &str) -> Option<usize> {
-    text.parse().ok().filter(|size| (1..=POOL_SIZE_MAX).contains(size))
+    text.parse().ok().filter(|size| (POOL_SIZE_MIN..=POOL_SIZE_MAX).contains(size))
+}
+
+fn retention_days(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|days| (1..=RETENTION_DAYS_MAX).contains(days))
 }
 
 fn redis_prefix(text: &str) -> Option<String> {
@@ -237,7 +248,7 @@ mod tests {
         check(&[("GRAPEVINE_SECRET", "hunter2")], "", &["GRAPEVINE_SECRET", "64 hexadecimal digits"]);
         check(&[("DATABASE_URL", "mysql://a:hunter2@b/c")], "", &["DATABASE_URL", "postgres://"]);
         check(&[("REDIS_URL", "hunter2")], "", &["REDIS_URL", "redis://"]);
-        check(&[("GRAPEVINE_DATABASE_POOL_SIZE", "0")], "", &["GRAPEVINE_DATABASE_POOL_SIZE", "1 to 500"]);
+        check(&[("GRAPEVINE_DATABASE_POOL_SIZE", "0")], "", &["GRAPEVINE_DATABASE_POOL_SIZE", "2 to 500"]);
         check(&[("GRAPEVINE_KEY_COST_PER_MINUTE", "-1")], "", &["GRAPEVINE_KEY_COST_PER_MINUTE", "0 is no limit"]);
         check(&[], "source_requests_per_second = 1000001", &["`source_requests_per_second`", "0 to 1000000"]);
         check(&[("GRAPEVINE_LOG_FORMAT", "xml")], "", &["GRAPEVINE_LOG_FORMAT", "text or json"]);

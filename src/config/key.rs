@@ -12,6 +12,7 @@ pub enum Key {
     RedisPrefix,
     Secret,
     DataDir,
+    EventsRetentionDays,
     SourceRequestsPerSecond,
     KeyRequestsPerMinute,
     KeyCostPerMinute,
@@ -30,7 +31,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Listen,
         Self::PublicUrl,
         Self::TrustedProxyCount,
@@ -40,6 +41,7 @@ impl Key {
         Self::RedisPrefix,
         Self::Secret,
         Self::DataDir,
+        Self::EventsRetentionDays,
         Self::SourceRequestsPerSecond,
         Self::KeyRequestsPerMinute,
         Self::KeyCostPerMinute,
@@ -62,6 +64,7 @@ impl Key {
             Self::RedisPrefix => "redis_prefix",
             Self::Secret => "secret",
             Self::DataDir => "data_dir",
+            Self::EventsRetentionDays => "events_retention_days",
             Self::SourceRequestsPerSecond => "source_requests_per_second",
             Self::KeyRequestsPerMinute => "key_requests_per_minute",
             Self::KeyCostPerMinute => "key_cost_per_minute",
@@ -106,11 +109,12 @@ impl Key {
             Self::PublicUrl => "an http or https URL without query, such as https://grapevine.example.com",
             Self::TrustedProxyCount => "a whole number from 0 to 10",
             Self::DatabaseUrl => "a URL such as postgres://user:password@host:5432/database",
-            Self::DatabasePoolSize => "a whole number from 1 to 500",
+            Self::DatabasePoolSize => "a whole number from 2 to 500",
             Self::RedisUrl => "a URL such as redis://:password@host:6379/0",
             Self::RedisPrefix => "1 to 64 characters of a-z, A-Z, 0-9, `_`, `-`, `.` and `:`",
             Self::Secret => "64 hexadecimal digits, as `openssl rand -hex 32` prints them",
             Self::DataDir => "the path of a folder",
+            Self::EventsRetentionDays => "a whole number from 1 to 36500",
             Self::SourceRequestsPerSecond => "a whole number from 0 to 1000000; 0 is no limit",
             Self::KeyRequestsPerMinute | Self::KeyCostPerMinute | Self::AddressClicksPerMinute => {
                 "a whole number from 0 to 60000000; 0 is no limit"

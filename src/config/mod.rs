@@ -38,5 +38,7 @@ pub struct Settings {
     /// The master secret, 32 bytes.
     pub secret: [u8; 32],
     pub data_dir: PathBuf,
+    /// How long the log of events is kept; `None` keeps it for ever.
+    pub events_retention_days: Option<u64>,
     pub rate_limits: RateLimits,
 }

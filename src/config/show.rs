@@ -19,6 +19,10 @@ fn line(draft: &Draft, key: Key) -> String {
         Key::DatabaseUrl => (draft.database_url.as_deref().map(masked), "`up` brings its own PostgreSQL"),
         Key::TrustedProxyCount => return format!("{} = {}", key.as_str(), draft.trusted_proxy_count),
         Key::DatabasePoolSize => return format!("{} = {}", key.as_str(), draft.database_pool_size),
+        Key::EventsRetentionDays => match draft.events_retention_days {
+            Some(days) => return format!("{} = {days}", key.as_str()),
+            None => (None, "the log of events is kept for ever"),
+        },
         Key::RedisUrl => (draft.redis_url.as_deref().map(masked), "`up` brings its own Redis"),
         Key::RedisPrefix => (Some(draft.redis_prefix.clone()), ""),
         Key::Secret => (draft.secret.map(|_| MASK.to_owned()), "`up` makes one in data_dir"),

@@ -48,6 +48,14 @@ pub fn is_timeout(error: &Error) -> bool {
     error.is_transient() && cause.is_some_and(|cause| cause.contains("due to statement timeout"))
 }
 
+/// Whether the connection itself was lost: by a restart of the server, or because the statement ended its process there.
+#[must_use]
+pub fn is_lost(error: &Error) -> bool {
+    let marks = ["terminating connection", "connection closed", "communicating with the server"];
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    error.is_transient() && cause.is_some_and(|cause| marks.iter().any(|mark| cause.contains(mark)))
+}
+
 /// Deadlock, serialisation, a lost connection, a server that is shutting down, starting, out of connections or of disk.
 fn is_transient(error: &DieselError) -> bool {
     match error {

@@ -11,8 +11,8 @@ mod statement;
 #[rustfmt::skip]
 pub mod schema;
 
-pub use error::{constraint_of, fault, is_timeout};
+pub use error::{constraint_of, fault, is_lost, is_timeout};
 pub use migrate::{migrate, pending_migrations, revert_all};
 pub use pool::{Conn, Db, PooledConn};
 pub use schema_text::schema_text;
-pub use statement::{Bound, Sql, sql};
+pub use statement::{Bound, Sql, sql, sql_anew};

@@ -15,6 +15,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    attempts (consumer, shard) {
+        consumer -> Text,
+        shard -> Int2,
+        token -> Uuid,
+        attempt_count -> Int2,
+        events_max -> Int4,
+        until_xid -> Nullable<Int8>,
+        until_seq -> Nullable<Int8>,
+        fault -> Nullable<Text>,
+        begun_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     attribution_records (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -117,6 +131,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    dropped_days (day) {
+        day -> Date,
+        dropped_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     event_keys (brand_id, source_id, key_hash) {
         brand_id -> Uuid,
         source_id -> Uuid,
@@ -128,7 +149,22 @@ diesel::table! {
 }
 
 diesel::table! {
-    events (brand_id, id) {
+    event_rulings (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        verb -> Text,
+        reason -> Text,
+        selection -> Jsonb,
+        api_key_id -> Nullable<Uuid>,
+        ruled_at -> Timestamptz,
+        changed_count -> Int4,
+        refused_count -> Int4,
+        unchanged_count -> Int4,
+    }
+}
+
+diesel::table! {
+    events (brand_id, id, recorded_at) {
         brand_id -> Uuid,
         id -> Uuid,
         source_id -> Uuid,
@@ -144,6 +180,9 @@ diesel::table! {
         payload -> Nullable<Jsonb>,
         raw_sealed -> Nullable<Bytea>,
         attempt_count -> Int2,
+        replay_count -> Int2,
+        discarded_at -> Nullable<Timestamptz>,
+        is_import -> Bool,
     }
 }
 
@@ -396,6 +435,7 @@ diesel::table! {
         recorded_xid -> Int8,
         seq -> Int8,
         moved_at -> Timestamptz,
+        since -> Timestamptz,
     }
 }
 

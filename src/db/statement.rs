@@ -1,4 +1,5 @@
 //! A raw statement with typed binds that PostgreSQL prepares once per connection (`diesel::sql_query` prepares it on every call).
+//! A statement over the log is planned for its values each time: see [`sql_anew`].
 
 use std::marker::PhantomData;
 
@@ -11,7 +12,10 @@ use diesel::sql_types::{HasSqlType, Untyped};
 
 /// SQL text with `$1`, `$2`, ... The text is a constant, so that it can be cached and never holds a value.
 #[derive(Clone, Copy, Debug)]
-pub struct Sql(&'static str);
+pub struct Sql {
+    text: &'static str,
+    is_cached: bool,
+}
 
 /// A statement and one more bound value.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +26,20 @@ pub struct Bound<Inner, Type, Value> {
 }
 
 /// A raw statement. Bind its values in the order of their numbers.
+///
+/// PostgreSQL plans a prepared statement anew on each call as long as it hopes to gain by seeing the values, and for an array or a limit
+/// it always hopes. For a look-up of a few rows that costs more than the look-up: `(select $2)` hides such a value, so that the statement
+/// is planned once. Leave values in the open where the best plan depends on them.
 #[must_use]
 pub fn sql(text: &'static str) -> Sql {
-    Sql(text)
+    Sql { text, is_cached: true }
+}
+
+/// A raw statement that is planned for its values at every call. For tables in parts: such a plan holds only the parts that the values
+/// leave, whereas one for all values holds every part, is made once per connection, and locks them all.
+#[must_use]
+pub fn sql_anew(text: &'static str) -> Sql {
+    Sql { text, is_cached: false }
 }
 
 impl Sql {
@@ -41,7 +56,10 @@ impl<Inner, T, V> Bound<Inner, T, V> {
 
 impl QueryFragment<Pg> for Sql {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(self.0);
+        if !self.is_cached {
+            out.unsafe_to_cache_prepared();
+        }
+        out.push_sql(self.text);
         Ok(())
     }
 }

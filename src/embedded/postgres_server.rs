@@ -21,10 +21,12 @@ const START_ATTEMPTS_MAX: u32 = 8;
 const ATTEMPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// For a machine that does other things too. Durability stays as PostgreSQL ships it: an acknowledged event is on the disk.
-const CONFIGURATION: [&str; 9] = [
+const CONFIGURATION: [&str; 10] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=100",
+    // The check of all invariants has every day of the log in hand: five locks a day, for years of days.
+    "max_locks_per_transaction=256",
     "shared_buffers=256MB",
     "synchronous_commit=on",
     "logging_collector=off",

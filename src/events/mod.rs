@@ -1,8 +1,10 @@
 //! The vocabulary of what happened, and the append-only log that holds it. An event in the log is canonical: parsed, resolved
 //! to our identifiers, and free of raw personal data. It never judges and never changes an event's content.
 
+mod days;
 pub mod reads;
 mod store;
+mod stretches;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,8 @@ use crate::creators::Platform;
 use crate::db::Conn;
 use crate::text_enum;
 
-pub use store::{Place, Reader, Row};
+pub use days::{keep, log_begins_at, open_day, span_of};
+pub use store::{Attempts, Head, Place, Position, Reader, Row};
 
 text_enum! {
     /// What happened.

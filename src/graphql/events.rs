@@ -81,6 +81,16 @@ impl Event {
         self.0.reason.as_deref()
     }
 
+    /// How often it was taken in again.
+    async fn replays(&self) -> i32 {
+        i32::from(self.0.replay_count)
+    }
+
+    /// When it was given up; null where it was not.
+    async fn discarded_at(&self) -> Option<DateTime<Utc>> {
+        self.0.discarded_at
+    }
+
     /// When it happened, as the sender says.
     async fn occurred_at(&self) -> DateTime<Utc> {
         self.0.occurred_at
@@ -114,10 +124,13 @@ pub struct EventFilter {
     from: Option<DateTime<Utc>>,
     /// Recorded before this moment.
     to: Option<DateTime<Utc>>,
+    /// Given up, or not.
+    discarded: Option<bool>,
 }
 
 impl EventFilter {
-    fn read(self) -> base::Result<reads::EventFilter> {
+    /// The filter in the words of the log.
+    pub fn read(self) -> base::Result<reads::EventFilter> {
         let event_type = self.event_type.map(|text| {
             let known: Vec<&str> = EventType::ALL.iter().map(|known| known.as_str()).collect();
             let message = format!("Pass one of {}.", known.join(", "));
@@ -130,6 +143,7 @@ impl EventFilter {
             code: self.code,
             from: self.from,
             to: self.to,
+            is_discarded: self.discarded,
         })
     }
 }

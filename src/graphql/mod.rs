@@ -22,6 +22,7 @@ mod downlines;
 mod enums;
 mod forest;
 mod keys;
+mod event_changes;
 mod events;
 mod fraud;
 mod ingest;
@@ -91,6 +92,7 @@ pub struct Mutation(
     webhook_sources::WebhookSourceMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
+    event_changes::EventMutation,
 );
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.

@@ -1,42 +1,29 @@
 //! One group's transaction: look the names up, make the events, claim the keys, append to the log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
-use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::door::Waiting;
-use super::rules::{Bench, Directory, Draft, draft};
-use super::store::{self, KeyRow, LogRow, Names};
-use super::{Origin, Receipt, ReceiptStatus};
+use super::item::{Item, claim_keys, look_up, short_hash};
+use super::rules::Bench;
+use super::store::{self, KeyRow, LogRow};
+use super::{Origin, RAW_PURPOSE, Receipt, ReceiptStatus};
 use crate::access::Keyring;
-use crate::base::limits::EVENT_TEXT_BYTES_MAX;
-use crate::base::{Env, Error, Result};
+use crate::base::limits::{EVENT_KEY_DAYS, EVENT_KEYS_PRUNED_MAX};
+use crate::base::{Env, Error, Result, time_ordered_id};
 use crate::db::{Conn, Db};
-use crate::events::StoredState;
-use crate::platforms::{Submission, canonical_json};
+use crate::events::{EventType, StoredState, open_day};
+use crate::platforms::Submission;
 
 /// What a group commit needs.
 pub(super) struct Committer {
     pub db: Db,
     pub env: Env,
     pub keyring: Keyring,
-}
-
-/// One event on its way into the log.
-struct Item<'a> {
-    origin: &'a Origin,
-    id: Uuid,
-    raw: &'a [u8],
-    body_hash: [u8; 32],
-    key_hash: [u8; 16],
-    content: Content,
-}
-
-enum Content {
-    Draft(Box<Draft>),
-    Unreadable(&'static str, String),
+    /// The day that is known to be open, counted from the first of all.
+    pub day_opened: AtomicI64,
 }
 
 impl Committer {
@@ -68,41 +55,33 @@ impl Committer {
     }
 
     async fn commit_calls(&self, calls: &[(&Origin, &[Submission])]) -> Result<Vec<Receipt>> {
-        let items = &self.items(calls);
-        self.db.transaction(|conn| async move { self.append(conn, items).await }.scope_boxed()).await
-    }
-
-    fn items<'a>(&self, calls: &[(&'a Origin, &'a [Submission])]) -> Vec<Item<'a>> {
-        let places = |(origin, items): &(&'a Origin, &'a [Submission])| {
-            let origin = *origin;
+        // One moment for the identifiers and for the log: the day of an event follows from its identifier.
+        let now = self.env.now();
+        self.open_day(now.date_naive()).await?;
+        let submissions = calls.iter().flat_map(|(origin, items)| {
+            let origin: &Origin = origin;
             items.iter().enumerate().map(move |(place, item)| (origin, place, item))
-        };
-        let submissions = calls.iter().flat_map(places);
-        submissions
-            .map(|(origin, place, submission)| {
-                let (raw, content, sender_id) = match submission {
-                    Submission::Fields { fields, raw } => {
-                        let sender_id = fields.event_id.clone().filter(|id| !id.is_empty());
-                        (raw, Content::Draft(Box::new(draft((**fields).clone()))), sender_id)
-                    }
-                    Submission::Unreadable { raw, code, reason } => {
-                        (raw, Content::Unreadable(code, reason.clone()), None)
-                    }
-                };
-                let body_hash: [u8; 32] = Sha256::digest(canonical_json(raw)).into();
-                let key_hash = match (&sender_id, &origin.delivery_id) {
-                    (Some(id), _) => short_hash(&[b"id", id.as_bytes()]),
-                    (None, Some(id)) => short_hash(&[b"delivery", id.as_bytes(), &(place as u64).to_be_bytes()]),
-                    (None, None) => short_hash(&[b"body", &body_hash]),
-                };
-                Item { origin, id: self.env.new_id(), raw, body_hash, key_hash, content }
-            })
-            .collect()
+        });
+        let new_id = || time_ordered_id(now, &*self.env.chance);
+        let items: &Vec<Item<'_>> =
+            &submissions.map(|(origin, place, submission)| Item::new(origin, place, new_id(), submission)).collect();
+        self.db.transaction(|conn| async move { self.append(conn, items, now).await }.scope_boxed()).await
     }
 
-    async fn append(&self, conn: &mut Conn, items: &[Item<'_>]) -> Result<Vec<Receipt>> {
+    /// The worker makes the days ahead; where none has run for a week, the door makes its own.
+    async fn open_day(&self, day: NaiveDate) -> Result<()> {
+        let days = i64::from(day.num_days_from_ce());
+        if self.day_opened.load(Ordering::Relaxed) != days {
+            open_day(&self.db, day).await?;
+            self.day_opened.store(days, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn append(&self, conn: &mut Conn, items: &[Item<'_>], now: DateTime<Utc>) -> Result<Vec<Receipt>> {
         let directory = look_up(conn, items).await?;
-        let owners = claim(conn, items, self.env.now()).await?;
+        let bench = Bench { directory: &directory, keyring: &self.keyring, now };
+        let owners = claim_keys(conn, items.iter().map(|item| item.key_row(item.key_hash)).collect(), now).await?;
         let mut rows = Vec::new();
         let mut receipts = Vec::with_capacity(items.len());
         let mut reused = Vec::new();
@@ -110,7 +89,7 @@ impl Committer {
             let owner = owners.get(&item.key()).copied();
             match owner {
                 Some((id, _)) if id == item.id => {
-                    let (row, receipt) = self.row(item, &directory);
+                    let (row, receipt) = self.row(item, &bench);
                     rows.push(row);
                     receipts.push(receipt);
                 }
@@ -123,7 +102,7 @@ impl Committer {
                 }
             }
         }
-        self.keep_reused(conn, &reused, &mut rows, &mut receipts).await?;
+        self.keep_reused(conn, now, &reused, &mut rows, &mut receipts).await?;
         store::insert_events(conn, &rows).await?;
         Ok(receipts)
     }
@@ -132,6 +111,7 @@ impl Committer {
     async fn keep_reused(
         &self,
         conn: &mut Conn,
+        now: DateTime<Utc>,
         reused: &[(usize, &Item<'_>)],
         rows: &mut Vec<LogRow>,
         receipts: &mut [Receipt],
@@ -144,31 +124,22 @@ impl Committer {
             (item.origin.scope.brand_id, item.origin.source_id, key_hash)
         };
         let keys: Vec<KeyRow> = reused.iter().map(|(_, item)| item.key_row(second_key(item).2)).collect();
-        let owners = claim_keys(conn, keys, self.env.now()).await?;
+        let owners = claim_keys(conn, keys, now).await?;
         for (index, item) in reused {
             let owner = owners.get(&second_key(item)).map_or(item.id, |(id, _)| *id);
             receipts[*index].event_id = owner;
             if owner == item.id {
                 let reason = receipts[*index].reason.clone().unwrap_or_default();
-                rows.push(self.quarantined(item, "EVENT_ID_REUSED", reason));
+                rows.push(self.quarantined(item, now, "EVENT_ID_REUSED", reason));
             }
         }
         Ok(())
     }
 
-    fn row(&self, item: &Item<'_>, directory: &Directory) -> (LogRow, Receipt) {
-        let bench = Bench { directory, keyring: &self.keyring, now: self.env.now() };
-        let judged = match &item.content {
-            Content::Draft(draft) => bench.event(item.origin, draft),
-            Content::Unreadable(code, reason) => Err((*code, reason.clone())),
-        };
-        let payload = judged.and_then(|event| {
-            let wrong = |error: serde_json::Error| ("BAD_FIELD", format!("The event could not be kept: {error}."));
-            Ok((serde_json::to_value(&event).map_err(wrong)?, event))
-        });
-        match payload {
-            Ok((payload, event)) => {
-                let mut row = self.log_row(item);
+    fn row(&self, item: &Item<'_>, bench: &Bench<'_>) -> (LogRow, Receipt) {
+        match bench.judge(item, bench.now) {
+            Ok((event, payload)) => {
+                let mut row = log_row(item, bench.now);
                 row.event_type = Some(event.event_type.as_str());
                 row.occurred_at = event.occurred_at;
                 row.payload = Some(payload);
@@ -181,118 +152,48 @@ impl Committer {
                     code: Some(code),
                     reason: Some(reason.clone()),
                 };
-                (self.quarantined(item, code, reason), receipt)
+                (self.quarantined(item, bench.now, code, reason), receipt)
             }
         }
     }
 
-    fn log_row(&self, item: &Item<'_>) -> LogRow {
-        let now = self.env.now();
-        LogRow {
-            brand_id: item.origin.scope.brand_id,
-            id: item.id,
-            source_id: item.origin.source_id,
-            shard: item.origin.scope.shard,
-            event_type: None,
-            state: StoredState::Accepted,
-            code: None,
-            reason: None,
-            occurred_at: now,
-            recorded_at: now,
-            payload: None,
-            raw_sealed: None,
-        }
-    }
-
     /// What could not be used is kept as it came, sealed: it may hold personal data.
-    fn quarantined(&self, item: &Item<'_>, code: &'static str, reason: String) -> LogRow {
-        let sealed = self.keyring.seal(item.origin.scope.brand_id, "event", item.raw, &*self.env.chance);
-        let event_type = match &item.content {
-            Content::Draft(draft) => draft.fields.event_type.as_deref().and_then(crate::events::EventType::parse),
-            Content::Unreadable(..) => None,
-        };
+    fn quarantined(&self, item: &Item<'_>, now: DateTime<Utc>, code: &'static str, reason: String) -> LogRow {
+        let sealed = self.keyring.seal(item.origin.scope.brand_id, RAW_PURPOSE, item.raw, &*self.env.chance);
         LogRow {
-            event_type: event_type.map(crate::events::EventType::as_str),
+            event_type: item.event_type().map(EventType::as_str),
             state: StoredState::Quarantined,
             code: Some(code),
             reason: Some(reason),
             raw_sealed: Some(sealed.unwrap_or_default()),
-            ..self.log_row(item)
+            ..log_row(item, now)
         }
     }
 }
 
-type Key = (Uuid, Uuid, [u8; 16]);
-
-impl Item<'_> {
-    fn key(&self) -> Key {
-        (self.origin.scope.brand_id, self.origin.source_id, self.key_hash)
-    }
-
-    fn key_row(&self, key_hash: [u8; 16]) -> KeyRow {
-        KeyRow {
-            brand_id: self.origin.scope.brand_id,
-            source_id: self.origin.source_id,
-            key_hash,
-            body_hash: self.body_hash,
-            event_id: self.id,
-        }
-    }
+/// Prunes the keys that are older than any sender's retries.
+pub async fn forget_keys(db: &Db, now: DateTime<Utc>) -> Result<()> {
+    let before = now - TimeDelta::days(EVENT_KEY_DAYS);
+    while store::prune_keys(&mut *db.conn().await?, before, EVENT_KEYS_PRUNED_MAX).await? > 0 {}
+    Ok(())
 }
 
-async fn look_up(conn: &mut Conn, items: &[Item<'_>]) -> Result<Directory> {
-    let mut names = Names::default();
-    for item in items {
-        let Content::Draft(draft) = &item.content else { continue };
-        let brand_id = item.origin.scope.brand_id;
-        let fields = &draft.fields;
-        let wanted = |name: &String| can_be_a_name(name).then(|| (brand_id, name.clone()));
-        names.creators.extend(fields.creator_id.iter().filter_map(wanted));
-        names.campaigns.extend(fields.campaign.iter().chain(&draft.utm_campaign).filter_map(wanted));
-        names.tokens.extend(fields.link_token.iter().filter_map(wanted));
+fn log_row(item: &Item<'_>, now: DateTime<Utc>) -> LogRow {
+    LogRow {
+        brand_id: item.origin.scope.brand_id,
+        id: item.id,
+        source_id: item.origin.source_id,
+        shard: item.origin.scope.shard,
+        is_import: item.origin.is_import,
+        event_type: None,
+        state: StoredState::Accepted,
+        code: None,
+        reason: None,
+        occurred_at: now,
+        recorded_at: now,
+        payload: None,
+        raw_sealed: None,
     }
-    store::directory(conn, &names).await
-}
-
-/// What cannot stand in a text column names nothing, and must not cost its neighbours the statement.
-fn can_be_a_name(text: &str) -> bool {
-    text.len() <= EVENT_TEXT_BYTES_MAX && !text.chars().any(char::is_control)
-}
-
-/// Who owns each key now: the first event that ever claimed it, with the hash of its body.
-async fn claim(
-    conn: &mut Conn,
-    items: &[Item<'_>],
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<HashMap<Key, (Uuid, [u8; 32])>> {
-    claim_keys(conn, items.iter().map(|item| item.key_row(item.key_hash)).collect(), now).await
-}
-
-async fn claim_keys(
-    conn: &mut Conn,
-    keys: Vec<KeyRow>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Result<HashMap<Key, (Uuid, [u8; 32])>> {
-    // The first of a group wins, and the map's order is the order of the rows: unsorted batches deadlock each other.
-    let mut first: BTreeMap<Key, KeyRow> = BTreeMap::new();
-    for key in keys {
-        first.entry((key.brand_id, key.source_id, key.key_hash)).or_insert(key);
-    }
-    let rows: Vec<KeyRow> = first.into_values().collect();
-    let claimed = store::claim_keys(conn, &rows, now).await?;
-    let mut owners: HashMap<Key, (Uuid, [u8; 32])> = HashMap::new();
-    let mut taken = Vec::new();
-    for row in rows {
-        if claimed.contains(&row.event_id) {
-            owners.insert((row.brand_id, row.source_id, row.key_hash), (row.event_id, row.body_hash));
-        } else {
-            taken.push(row);
-        }
-    }
-    if !taken.is_empty() {
-        owners.extend(store::key_owners(conn, &taken).await?);
-    }
-    Ok(owners)
 }
 
 fn reused_receipt(item: &Item<'_>) -> Receipt {
@@ -302,8 +203,4 @@ fn reused_receipt(item: &Item<'_>) -> Receipt {
         code: Some("EVENT_ID_REUSED"),
         reason: Some("This event_id or webhook-id was used before with another body: the first one counts.".to_owned()),
     }
-}
-
-fn short_hash(parts: &[&[u8]]) -> [u8; 16] {
-    *crate::base::derived_id(parts).as_bytes()
 }

@@ -1,6 +1,7 @@
 //! The group commit: events that arrive within a few milliseconds share one transaction, and each sender is answered after it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -38,7 +39,11 @@ impl Door {
     pub fn open(db: Db, env: Env, keyring: Keyring) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
         let grown = Arc::new(Notify::new());
-        tokio::spawn(collect(waiting, commit::Committer { db, env, keyring }, Arc::clone(&grown)));
+        tokio::spawn(collect(
+            waiting,
+            commit::Committer { db, env, keyring, day_opened: AtomicI64::new(0) },
+            Arc::clone(&grown),
+        ));
         Self { queue, room: Arc::new(Semaphore::new(INGEST_QUEUE_MAX)), grown }
     }
 

@@ -4,6 +4,8 @@
 
 mod commit;
 mod door;
+mod item;
+mod replay;
 mod rules;
 mod source;
 mod store;
@@ -13,11 +15,16 @@ use uuid::Uuid;
 use crate::access::Scope;
 use crate::text_enum;
 
+pub use commit::forget_keys;
 pub use door::Door;
+pub use replay::{Failure, Ruled, Ruling, RulingVerb, Selection, rule};
 pub use source::{
     NewSource, Rotation, SealedSecret, Source, SourceView, create_source, note_event, reveal, rotate_secret,
     source_by_id, source_by_slug, source_count, source_page,
 };
+
+/// What the bytes of an event that could not be used are sealed for.
+const RAW_PURPOSE: &str = "event";
 
 /// Who posts: a webhook source, or the brand's own back end through GraphQL, links and imports (`source_id` nil).
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::Origin;
+use super::item::{Content, Item};
 use crate::access::Keyring;
 use crate::base::limits::{EVENT_TEXT_BYTES_MAX, PROPERTIES_BYTES_MAX, URL_BYTES_MAX};
 use crate::base::{Currency, Kind, Money};
@@ -84,12 +85,23 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// The canonical event of a draft.
-    pub fn event(&self, origin: &Origin, draft: &Draft) -> Result<Event, Doubt> {
+    /// The canonical event of what was posted, and how it is written, or why it cannot be used. How old it is counts from when it
+    /// was `received`: it does not grow too old while it waits to be taken in again.
+    pub fn judge(&self, item: &Item<'_>, received: DateTime<Utc>) -> Result<(Event, serde_json::Value), Doubt> {
+        let event = match &item.content {
+            Content::Draft(draft) => self.event(item.origin, draft, received)?,
+            Content::Unreadable(code, reason) => return Err((*code, reason.clone())),
+        };
+        let wrong = |error: serde_json::Error| ("BAD_FIELD", format!("The event could not be kept: {error}."));
+        let payload = serde_json::to_value(&event).map_err(wrong)?;
+        Ok((event, payload))
+    }
+
+    fn event(&self, origin: &Origin, draft: &Draft, received: DateTime<Utc>) -> Result<Event, Doubt> {
         let fields = &draft.fields;
         check_texts(fields)?;
         let event_type = event_type(fields)?;
-        let occurred_at = self.occurred_at(origin, fields.timestamp.as_deref())?;
+        let occurred_at = self.occurred_at(origin, received, fields.timestamp.as_deref())?;
         let link = self.link(origin, fields, event_type, occurred_at)?;
         let currency = currency(origin, fields)?;
         let event = Event {
@@ -118,8 +130,13 @@ impl Bench<'_> {
         Ok(event)
     }
 
-    fn occurred_at(&self, origin: &Origin, timestamp: Option<&RawValue>) -> Result<DateTime<Utc>, Doubt> {
-        let Some(timestamp) = timestamp.filter(|value| value.get() != "null") else { return Ok(self.now) };
+    fn occurred_at(
+        &self,
+        origin: &Origin,
+        received: DateTime<Utc>,
+        timestamp: Option<&RawValue>,
+    ) -> Result<DateTime<Utc>, Doubt> {
+        let Some(timestamp) = timestamp.filter(|value| value.get() != "null") else { return Ok(received) };
         let wrong = "Pass timestamp as RFC 3339, Unix seconds or Unix milliseconds.";
         let time = parse_time(timestamp.get()).ok_or(("BAD_TIMESTAMP", wrong.to_owned()))?;
         if time > self.now + TimeDelta::minutes(AHEAD_MINUTES_MAX) {
@@ -128,7 +145,7 @@ impl Bench<'_> {
                 format!("The timestamp is over {AHEAD_MINUTES_MAX} minutes ahead of our clock."),
             ));
         }
-        if !origin.is_import && time < self.now - TimeDelta::days(AGE_DAYS_MAX) {
+        if !origin.is_import && time < received - TimeDelta::days(AGE_DAYS_MAX) {
             return Err((
                 "TIMESTAMP_TOO_OLD",
                 format!("Events older than {AGE_DAYS_MAX} days come through an import."),

@@ -92,6 +92,24 @@ impl Kv {
         call.invoke_async(&mut manager).await.map_err(away)
     }
 
+    /// Entries of the brand's stream above `place`, oldest first, `count` at most: sequence number, topic, subject.
+    pub async fn read_stream(
+        &self,
+        brand_id: Uuid,
+        place: StreamPlace,
+        count: usize,
+    ) -> Result<Vec<(StreamPlace, String, String)>> {
+        let mut manager = self.manager.clone();
+        let start = format!("{}-0", place.saturating_add(1));
+        let key = self.key(brand_id, "outbox");
+        let reply: redis::streams::StreamRangeReply =
+            manager.xrange_count(key, start, "+", count).await.map_err(away)?;
+        let entry = |id: redis::streams::StreamId| {
+            Some((id.id.split('-').next()?.parse().ok()?, id.get("topic")?, id.get("subject")?))
+        };
+        Ok(reply.ids.into_iter().filter_map(entry).collect())
+    }
+
     /// Waits for entries of the brand's stream above `place`, at most `wait`; returns the highest sequence number seen.
     pub async fn wait_for_stream(&self, brand_id: Uuid, place: StreamPlace, wait: Duration) -> Result<StreamPlace> {
         let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(wait + RESPONSE_TIMEOUT));

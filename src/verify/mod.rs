@@ -3,12 +3,18 @@
 
 mod store;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::access::Brand;
 use crate::base::Result;
-use crate::base::limits::ACTIVITY_DAYS_KEPT;
+use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
+use crate::kv::Kv;
+
+/// Entries of a stream that are compared at once.
+const STREAM_BATCH: usize = 1_000;
 
 /// One invariant and how many rows break it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -20,7 +26,7 @@ pub struct Finding {
 
 /// Every invariant with its count, breached or not, as one snapshot sees them.
 pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result<Vec<Finding>> {
-    let mut findings = Vec::with_capacity(store::INVARIANTS.len());
+    let mut findings = Vec::with_capacity(store::LOG_INVARIANTS.len() + store::INVARIANTS.len());
     store::begin(conn).await?;
     let counted = count_all(conn, brand, now, &mut findings).await;
     store::end(conn).await?;
@@ -28,14 +34,42 @@ pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result
 }
 
 async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings: &mut Vec<Finding>) -> Result<()> {
-    for (invariant, statement) in store::INVARIANTS {
+    for (invariant, statement) in store::LOG_INVARIANTS.iter().chain(store::INVARIANTS) {
         let breach_count = store::count(conn, &brand.scope(), statement).await?;
         findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
     }
-    let day = (now - TimeDelta::days(ACTIVITY_DAYS_KEPT / 2)).date_naive();
-    for (invariant, statement) in store::INVARIANTS_OF_THE_DAY {
-        let breach_count = store::count_of_the_day(conn, &brand.scope(), statement, day).await?;
-        findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
+    let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
+    let since =
+        [(store::KEY_INVARIANTS, day(EVENT_KEY_DAYS - 1)), (store::INVARIANTS_OF_THE_DAY, day(ACTIVITY_DAYS_KEPT / 2))];
+    for (invariants, day) in since {
+        for (invariant, statement) in invariants {
+            let breach_count = store::count_of_the_day(conn, &brand.scope(), statement, day).await?;
+            findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
+        }
     }
     Ok(())
+}
+
+/// Whether all that the brand's stream in Redis tells stands in the outbox. A stream may lack what a flush took: it is a call to wake
+/// up, and readers read the outbox.
+pub async fn check_stream(conn: &mut Conn, kv: &Kv, brand: &Brand) -> Result<Finding> {
+    let mut finding = Finding {
+        brand: brand.slug.clone(),
+        invariant: "everything in the stream stands in the outbox",
+        breach_count: 0,
+    };
+    let mut place = 0;
+    loop {
+        // Redis first: what is published was committed before.
+        let entries = kv.read_stream(brand.id, place, STREAM_BATCH).await?;
+        let (Some((first, ..)), Some((last, ..))) = (entries.first(), entries.last()) else { return Ok(finding) };
+        place = *last;
+        let told = store::outbox(conn, &brand.scope(), first.cast_signed(), last.cast_signed()).await?;
+        let told: HashSet<(u64, String, String)> = told
+            .into_iter()
+            .map(|(seq, topic, subject_id)| (seq.cast_unsigned(), topic, subject_id.to_string()))
+            .collect();
+        finding.breach_count +=
+            i64::try_from(entries.iter().filter(|entry| !told.contains(entry)).count()).unwrap_or(0);
+    }
 }

@@ -15,7 +15,7 @@ use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
 use crate::events::Reader;
-use crate::{members, outbox, rewards};
+use crate::{events, ingest, members, outbox, rewards};
 
 /// The consumer whose position tells what is processed.
 pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
@@ -133,10 +133,17 @@ async fn settle_brand(app: &App, brand: &Brand) -> Result<()> {
     }
 }
 
-/// What is kept for a time only is forgotten after it.
+/// The log's days are made ahead, and what is kept for a time only is forgotten after it.
 async fn forget(app: &App) -> Result<()> {
+    let now = app.env.now();
+    let behind = PIPELINE.shards_behind(&mut *app.db.conn().await?, now - shard::LOOK_BACK_MAX).await?;
+    for shard in behind {
+        shard::process(app, shard).await?;
+    }
+    events::keep(&app.db, now, app.settings.events_retention_days).await?;
+    ingest::forget_keys(&app.db, now).await?;
     for brand in brands(app).await? {
-        members::forget_activity(&mut *app.db.conn().await?, &brand.scope(), app.env.now()).await?;
+        members::forget_activity(&mut *app.db.conn().await?, &brand.scope(), now).await?;
     }
     Ok(())
 }

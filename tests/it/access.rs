@@ -174,6 +174,7 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
                 Kind::Campaign => "campaigns",
                 Kind::Member => "members",
                 Kind::Reward => "rewards",
+                Kind::Event => "events",
                 Kind::Source => "webhookSources",
                 _ => "fraudAlerts",
             };

@@ -15,7 +15,7 @@ const SOURCES: [&str; 8] = [
     "src/creators/import",
     "src/cli/import_events.rs",
 ];
-const EVENTS: &str = "src/events/store.rs";
+const EVENTS: &str = "src/events";
 
 fn texts(path: &Path, found: &mut Vec<String>) {
     if path.is_dir() {

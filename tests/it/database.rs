@@ -146,7 +146,8 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, journeys, ledger, members, outbox, platforms, rewards,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, members, outbox, platforms,
+        rewards,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -159,7 +160,8 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         campaigns::AttributionModel,
         campaigns::RewardKind
     ];
-    let [touch_kind, agent_class, event_state] = names![events::TouchKind, events::AgentClass, events::StoredState];
+    let [touch_kind, agent_class, event_state, verb] =
+        names![events::TouchKind, events::AgentClass, events::StoredState, ingest::RulingVerb];
     let [bucket, owner, topic, scheme, identifier, role] =
         names![ledger::Bucket, ledger::Owner, outbox::Topic, platforms::Scheme, identity::IdentifierKind, access::Role];
     let [decision, alert_state, subject, reward_state] =
@@ -170,6 +172,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("campaigns_objective_check", objective),
         ("campaigns_status_check", campaign_status),
         ("creators_status_check", creator_status),
+        ("event_rulings_verb_check", verb),
         ("events_state_check", event_state),
         ("fraud_alerts_state_check", alert_state),
         ("fraud_alerts_subject_kind_check", subject.clone()),

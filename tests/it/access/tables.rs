@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 40] = [
+pub const ALLOWED: [(&str, &str, &str); 42] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -97,12 +97,14 @@ pub const ALLOWED: [(&str, &str, &str); 40] = [
         "AN",
     ),
     ("ingestEvents", "(input: {events: []}) { userErrors { code } }", "AGI"),
+    ("replayEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
+    ("discardEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("fraudAlerts", "", "AGFNVB"),
 ];
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 50] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 54] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -295,6 +297,26 @@ pub const ARGUMENTS: [(&str, Kind, &str); 50] = [
         "ingestEvents.input.events.creatorId",
         Kind::Creator,
         "mutation { ingestEvents(input: {events: [{eventType: \"click\", creatorId: \"ID\", anonymousId: \"x\"}]}) { results { status code reason } } }",
+    ),
+    (
+        "replayEvents.input.eventIds",
+        Kind::Event,
+        "mutation { replayEvents(input: {eventIds: [\"ID\"], reason: \"x\"}) { replay { queued unchanged } userErrors { code path message } } }",
+    ),
+    (
+        "replayEvents.input.filter.sourceId",
+        Kind::Source,
+        "mutation { replayEvents(input: {filter: {sourceId: \"ID\"}, reason: \"x\"}) { replay { queued unchanged } userErrors { code path message } } }",
+    ),
+    (
+        "discardEvents.input.eventIds",
+        Kind::Event,
+        "mutation { discardEvents(input: {eventIds: [\"ID\"], reason: \"x\"}) { discard { discarded unchanged } userErrors { code path message } } }",
+    ),
+    (
+        "discardEvents.input.filter.sourceId",
+        Kind::Source,
+        "mutation { discardEvents(input: {filter: {sourceId: \"ID\"}, reason: \"x\"}) { discard { discarded unchanged } userErrors { code path message } } }",
     ),
     (
         "ingestEvents.input.events.campaign",

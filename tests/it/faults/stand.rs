@@ -10,14 +10,14 @@ use std::sync::Arc;
 use grapevine::base::{Clock, Kind, Money, SystemClock};
 use grapevine::db::sql;
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::load::{Load, Running};
 use super::{HEAL, pause};
 use crate::flows::pipeline::furnish;
-use crate::support::{Servers, TestApp, TestSource, connect, servers, target_dir};
+use crate::support::{Servers, TestApp, TestSource, binary, connect, servers, target_dir};
 
 /// Much more than any load earns.
 const BUDGET_MINOR: i64 = 1_000_000_000_000;
@@ -86,34 +86,13 @@ impl Stand {
         format!("http://{}", self.settings.listen)
     }
 
-    /// One process of the real binary, ended when it is dropped.
+    /// One process of the real binary, ended when it is dropped. It speaks to a file: what it has to say of faults is expected.
     pub fn spawn(&self, command: &str) -> Child {
-        let settings = &self.settings;
-        let folder = target_dir().join("fault-test");
-        std::fs::create_dir_all(&folder).unwrap();
-        let log = File::options().create(true).append(true).open(folder.join(format!("{command}.log"))).unwrap();
-        let mut binary = Command::new(env!("CARGO_BIN_EXE_grapevine"));
-        // The binary refuses settings that it does not know, and ours are none of its own.
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRAPEVINE_")) {
-            binary.env_remove(name);
-        }
-        binary
-            .arg(command)
-            .current_dir(&folder)
-            .env("DATABASE_URL", self.database_url())
-            .env("REDIS_URL", &settings.redis_url)
-            .env("GRAPEVINE_REDIS_PREFIX", &settings.redis_prefix)
-            .env("GRAPEVINE_LISTEN", settings.listen.to_string())
-            .env("GRAPEVINE_SECRET", hex::encode(settings.secret))
-            .env("GRAPEVINE_DATA_DIR", &folder)
-            .env("GRAPEVINE_SOURCE_REQUESTS_PER_SECOND", "0")
-            .env("GRAPEVINE_LOG", "warn")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
+        let path = target_dir().join(format!("fault-{command}.log"));
+        let log = File::options().create(true).append(true).open(path).unwrap();
+        let mut binary = binary(&self.app);
+        binary.env("GRAPEVINE_SOURCE_REQUESTS_PER_SECOND", "0").env("GRAPEVINE_LOG", "warn");
+        binary.arg(command).stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
     /// `serve` and `work`, ready.
@@ -126,7 +105,10 @@ impl Stand {
     /// No fault ends a process of ours.
     pub fn check_alive(processes: &mut [Child]) {
         for process in processes {
-            assert!(process.try_wait().unwrap().is_none(), "a process ended by itself: its log is in fault-test");
+            assert!(
+                process.try_wait().unwrap().is_none(),
+                "a process ended by itself: its log is in fault-*.log of the target folder"
+            );
         }
     }
 

@@ -1,7 +1,10 @@
 //! Whole stories, from the door to the books.
 
+mod days;
 mod hostile;
-mod kill;
 pub mod pipeline;
+mod poison;
+mod replay;
 mod referral_loop;
+mod rebuild;
 mod redis_lost;

@@ -30,7 +30,7 @@ async fn status_of(app: &TestApp, base: &str, token: &str) -> u16 {
 }
 
 /// Removes every key of the test, as a flush does.
-async fn flush(app: &TestApp) -> usize {
+pub(super) async fn flush(app: &TestApp) -> usize {
     let client = redis::Client::open(app.settings.redis_url.as_str()).unwrap();
     let mut conn = client.get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> =

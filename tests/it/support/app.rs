@@ -13,6 +13,7 @@ use grapevine::base::{Env, FixedClock, SeededChance, SystemChance, random_bytes}
 use grapevine::config::Settings;
 use grapevine::db::sql;
 use grapevine::ingest::{NewSource, create_source, reveal, source_by_id};
+use grapevine::kv::Kv;
 use grapevine::platforms::{Scheme, sign_generic};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -157,6 +158,13 @@ impl TestApp {
         found.count
     }
 
+    /// The texts that a `select ... as text` gives.
+    pub async fn texts(&self, text: &'static str) -> Vec<String> {
+        let mut conn = self.db.conn().await.unwrap();
+        let found: Vec<Text> = sql(text).load(&mut conn).await.unwrap();
+        found.into_iter().map(|found| found.text).collect()
+    }
+
     /// Runs statements without a result.
     pub async fn execute(&self, text: &str) {
         self.db.conn().await.unwrap().batch_execute(text).await.unwrap();
@@ -186,12 +194,13 @@ impl Drop for TestApp {
     /// Checks every invariant and removes the database. On a thread with a runtime of its own, since a drop cannot wait on ours.
     fn drop(&mut self) {
         self.stop.cancel();
-        let (database, now) = (&self.database, self.now());
+        let (database, settings, now) = (&self.database, &self.app.settings, self.now());
         let breaches = std::thread::scope(|scope| {
             let work = scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    let breaches = breaches(&database.url, now).await;
+                    let mut breaches = breaches(&database.url, now).await;
+                    breaches.extend(stream_breaches(&database.url, settings).await);
                     database.remove().await;
                     breaches
                 })
@@ -216,10 +225,28 @@ pub async fn breaches(database_url: &str, now: DateTime<Utc>) -> Vec<String> {
     found
 }
 
+/// What the streams in Redis tell that does not stand in the outbox.
+async fn stream_breaches(database_url: &str, settings: &Settings) -> Vec<String> {
+    let kv = Kv::connect(&settings.redis_url, &settings.redis_prefix).unwrap();
+    let mut conn = connect(database_url).await;
+    let mut found = Vec::new();
+    for brand in all_brands(&mut conn).await.unwrap() {
+        let finding = grapevine::verify::check_stream(&mut conn, &kv, &brand).await.unwrap();
+        found.extend((finding.breach_count > 0).then(|| format!("{finding:?}")));
+    }
+    found
+}
+
 #[derive(diesel::QueryableByName)]
 struct Count {
     #[diesel(sql_type = diesel::sql_types::BigInt)]
     count: i64,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Text {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    text: String,
 }
 
 fn settings(database: &Database, servers: &Servers, address: SocketAddr) -> Settings {
@@ -232,6 +259,7 @@ fn settings(database: &Database, servers: &Servers, address: SocketAddr) -> Sett
         redis_url: servers.redis_url.clone(),
         redis_prefix: format!("{}:", hex::encode(random_bytes::<8>(&SystemChance))),
         secret: [7; 32],
+        events_retention_days: None,
         data_dir: target_dir().join("test-data").join(&database.name),
         rate_limits: grapevine::config::RateLimits::default(),
     }

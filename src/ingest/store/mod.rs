@@ -1,10 +1,12 @@
 //! The log, its keys and the names that events use, in PostgreSQL: a few statements per group, whatever is in it.
 
+pub(super) mod replays;
+
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -21,6 +23,7 @@ pub(super) struct LogRow {
     pub id: Uuid,
     pub source_id: Uuid,
     pub shard: i16,
+    pub is_import: bool,
     pub event_type: Option<&'static str>,
     pub state: StoredState,
     pub code: Option<&'static str>,
@@ -108,6 +111,19 @@ pub(super) async fn key_owners(conn: &mut Conn, rows: &[KeyRow]) -> Result<Owner
         .collect()
 }
 
+/// Forgets some of the keys that were claimed before a moment, and returns how many.
+pub(super) async fn prune_keys(conn: &mut Conn, before: DateTime<Utc>, limit: i64) -> Result<usize> {
+    let count = sql(
+        "delete from event_keys where ctid = any (array(
+             select ctid from event_keys where recorded_at < $1 order by recorded_at limit $2 for update skip locked))",
+    )
+    .bind::<Timestamptz, _>(before)
+    .bind::<BigInt, _>(limit)
+    .execute(conn)
+    .await?;
+    Ok(count)
+}
+
 fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
     bytes.try_into().map_err(|error: std::array::TryFromSliceError| Error::fault("reading a hash", error))
 }
@@ -117,9 +133,10 @@ pub(super) async fn insert_events(conn: &mut Conn, rows: &[LogRow]) -> Result<()
     if rows.is_empty() {
         return Ok(());
     }
-    sql("insert into events (brand_id, id, source_id, shard, event_type, state, code, reason, occurred_at, recorded_at, payload, raw_sealed)
+    sql("insert into events (brand_id, id, source_id, shard, event_type, state, code, reason, occurred_at, recorded_at, payload, raw_sealed,
+                             is_import)
          select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int2[], $5::text[], $6::text[], $7::text[], $8::text[],
-                              $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::bytea[])")
+                              $9::timestamptz[], $10::timestamptz[], $11::jsonb[], $12::bytea[], $13::bool[])")
     .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.brand_id).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.source_id).collect::<Vec<_>>())
@@ -132,6 +149,7 @@ pub(super) async fn insert_events(conn: &mut Conn, rows: &[LogRow]) -> Result<()
     .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.recorded_at).collect::<Vec<_>>())
     .bind::<Array<Nullable<Jsonb>>, _>(rows.iter().map(|row| row.payload.clone()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|row| row.raw_sealed.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(rows.iter().map(|row| row.is_import).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
