@@ -31,7 +31,7 @@ use grapevine::base::{SystemChance, random_bytes};
 use serde_json::Value;
 
 /// How long healing may take. Only what never heals takes it.
-const HEAL: Duration = Duration::from_secs(120);
+const HEAL: Duration = Duration::from_secs(300);
 
 /// The size of something in a test: small, or full where `GRAPEVINE_TEST_FAULTS` says so.
 fn sized<T>(small: T, full: T) -> T {
