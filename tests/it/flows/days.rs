@@ -103,7 +103,7 @@ async fn a_day_that_is_read_and_old_enough_is_dropped_whole_and_what_needs_it_sa
     assert_eq!(app.sql_count("select count(*) from events").await, 1);
     assert_eq!(app.sql_count("select count(*) from touchpoints").await, 2, "what followed stays");
     let begins_at: DateTime<Utc> = "2026-08-16T00:00:00Z".parse().unwrap();
-    assert_eq!(log_begins_at(&mut *app.db.conn().await.unwrap()).await.unwrap(), Some(begins_at));
+    assert_eq!(log_begins_at(&mut app.db.conn().await.unwrap()).await.unwrap(), Some(begins_at));
     assert_eq!(replay(&app, json!({})).await["replay"]["logBeginsAt"], "2026-08-16T00:00:00+00:00");
     let from = |from: &str| json!({"filter": {"from": from}});
     let refused = replay(&app, from("2026-08-15T23:59:59Z")).await["userErrors"][0].take();
