@@ -7,7 +7,7 @@ use crate::base::{Env, Result};
 use crate::config::Settings;
 use crate::db::Db;
 use crate::ingest::Door;
-use crate::kv::Kv;
+use crate::kv::{Kv, Limiter};
 use crate::outbox::Feed;
 
 /// Everything that a door needs. Cloning is cheap and shares it.
@@ -24,6 +24,7 @@ pub struct Parts {
     pub keys: KeyCache,
     pub door: Door,
     pub feed: Feed,
+    pub limiter: Limiter,
 }
 
 impl std::ops::Deref for App {
@@ -42,6 +43,7 @@ impl App {
         let keyring = Keyring::new(settings.secret);
         let door = Door::open(db.clone(), env.clone(), keyring.clone());
         let feed = Feed::new(kv.clone());
-        Ok(Self(Arc::new(Parts { env, settings, db, kv, keyring, keys: KeyCache::default(), door, feed })))
+        let limiter = Limiter::new(kv.clone(), &settings.rate_limits);
+        Ok(Self(Arc::new(Parts { env, settings, db, kv, keyring, keys: KeyCache::default(), door, feed, limiter })))
     }
 }

@@ -19,12 +19,47 @@ pub const EVENT_TEXT_BYTES_MAX: usize = 512;
 /// A URL field of an event.
 pub const URL_BYTES_MAX: usize = 2_048;
 
+/// Webhook sources of one brand.
+pub const WEBHOOK_SOURCES_MAX: i64 = 1_000;
+/// Bytes of a Standard Webhooks key, as its specification says.
+pub const WEBHOOK_KEY_BYTES_MIN: usize = 24;
+/// The longest such key.
+pub const WEBHOOK_KEY_BYTES_MAX: usize = 64;
+/// Signatures of one Standard Webhooks request: two during a rotation, and some of versions that we do not read.
+pub const WEBHOOK_SIGNATURES_MAX: usize = 5;
+/// How far the clock of a Standard Webhooks sender may be from ours: the tolerance of its specification.
+pub const WEBHOOK_TOLERANCE_SECONDS: u64 = 300;
+/// A Standard Webhooks sender's own name of a request.
+pub const DELIVERY_ID_BYTES_MAX: usize = 255;
+/// How long the secret before a rotation still counts when the caller does not say.
+pub const SECRET_OVERLAP_SECONDS_DEFAULT: i64 = 24 * 3_600;
+/// How long it may still count at most: a week is longer than senders try again.
+pub const SECRET_OVERLAP_SECONDS_MAX: i64 = 7 * 24 * 3_600;
+
 /// Events that wait for the group commit before the door answers 503.
 pub const INGEST_QUEUE_MAX: usize = 10_000;
 /// Events of one group commit.
 pub const INGEST_BATCH_MAX: usize = 256;
 /// How long the first event of a group waits for company.
 pub const INGEST_WAIT_MS: u64 = 2;
+
+/// Requests per second of one webhook source, where the configuration does not say.
+pub const SOURCE_REQUESTS_PER_SECOND: u32 = 50_000;
+/// GraphQL requests per minute of one API key, where the configuration does not say.
+pub const KEY_REQUESTS_PER_MINUTE: u32 = 600_000;
+/// Cost per minute of one API key's GraphQL documents, where the configuration does not say: about what two cores can do.
+pub const KEY_COST_PER_MINUTE: u32 = 60_000_000;
+/// Recorded clicks per minute on one brand's links from one address, where the configuration does not say. A mobile carrier puts
+/// thousands of people behind one address.
+pub const ADDRESS_CLICKS_PER_MINUTE: u32 = 6_000;
+/// What any of these can be set to per second: the limiter counts in microseconds.
+pub const RATE_PER_SECOND_MAX: u32 = 1_000_000;
+/// How long a request waits for Redis to count it, where the configuration does not say.
+pub const LIMITER_WAIT_MS: u32 = 5;
+/// How long it may be told to wait.
+pub const LIMITER_WAIT_MS_MAX: u32 = 10_000;
+/// Subjects of one rate limit that a process keeps count of. Those who find no room are not limited while Redis is away.
+pub const LIMITER_SUBJECTS_MAX: usize = 100_000;
 
 /// Events that the worker takes in one transaction.
 pub const WORKER_BATCH_MAX: i64 = 1_000;
@@ -55,6 +90,8 @@ pub const MOVE_REASON_BYTES_MAX: usize = 500;
 pub const MOVES_LISTED_MAX: i64 = 100;
 /// Referral hops that a tree query or an up-line may ask for.
 pub const HOPS_MAX: i32 = 100;
+/// Ancestors of one answer, over all members that it asks about.
+pub const ANCESTORS_MAX: usize = 20_000;
 /// Nodes of one `referralTree` answer.
 pub const TREE_NODES_MAX: usize = 2_000;
 /// Degrees of a reward policy.
@@ -129,5 +166,9 @@ pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
 pub const ALERT_FEED_BATCH_MAX: i64 = 200;
 /// Rows of one imported file.
 pub const IMPORT_ROWS_MAX: usize = 1_000_000;
+/// Bytes of one imported file of rows, which is held in memory.
+pub const IMPORT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 /// Rows of an import that share one transaction.
 pub const IMPORT_CHUNK_ROWS: usize = 5_000;
+/// Members above the rows of an import that share one transaction, each counted for each row below it in its segment.
+pub const IMPORT_CHUNK_LEVELS: usize = 40_000;

@@ -1,5 +1,7 @@
-//! CSV files that are imported: rows with their lines, and the file of the rows that were turned away. It never knows what a row means.
+//! CSV files that are imported: rows with their lines, and the report of the rows that are worth a word. It never knows what a row
+//! means.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
@@ -7,33 +9,38 @@ use csv::{ByteRecord, ReaderBuilder, Trim, WriterBuilder};
 use serde::Serialize;
 
 use super::error::{Error, Result};
-use super::limits::IMPORT_ROWS_MAX;
+use super::limits::{IMPORT_BYTES_MAX, IMPORT_ROWS_MAX};
 
-/// A file as it was read.
+/// A file as it was read. All text lies in one buffer: a million rows with buffers of their own took four times the memory.
 #[derive(Debug)]
 pub struct Sheet {
     header: ByteRecord,
     /// For each column of the caller's list: where it stands in the file.
     places: Vec<Option<usize>>,
-    pub rows: Vec<SheetRow>,
+    rows: Vec<RowEnd>,
+    /// Where each field ends in `bytes`, row after row.
+    field_ends: Vec<usize>,
+    bytes: Vec<u8>,
 }
 
-/// One row, before anyone says what its fields mean.
 #[derive(Debug)]
-pub struct SheetRow {
+struct RowEnd {
     /// The line of the file on which the row begins, from 1.
-    pub line: u64,
-    record: ByteRecord,
+    line: u64,
+    /// Fields up to the end of the row, over all rows.
+    field_count: usize,
 }
 
-/// A row that was turned away.
+/// What is to be told of a row: why it was turned away, or what to know of it although it is in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reject {
+pub struct Remark {
     /// Index of the row in the sheet.
     pub row: usize,
     pub code: &'static str,
-    /// One sentence that says what was expected.
-    pub reason: String,
+    /// One sentence that says what was expected, or what follows.
+    pub reason: Cow<'static, str>,
+    /// Whether the row is in all the same.
+    pub is_in: bool,
 }
 
 /// How far an import has come, for a progress bar.
@@ -43,21 +50,26 @@ pub struct Progress {
     pub total_count: u64,
 }
 
-/// What an import did.
+/// What an import did. Each row is imported, unchanged or rejected; flagged ones are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportSummary {
     pub rows: u64,
     pub imported: u64,
     /// Rows that were there already.
     pub unchanged: u64,
+    pub flagged: u64,
     pub rejected: u64,
+    /// Rejected rows by code.
     pub by_code: BTreeMap<&'static str, u64>,
+    pub flagged_by_code: BTreeMap<&'static str, u64>,
 }
 
 impl Sheet {
     /// Reads a whole file. Columns stand in any order; a column that is not known, or a required one that is missing, is refused by
     /// name before any row is looked at. A row that cannot be read becomes a row without fields.
     pub fn read(input: impl Read, required: &[&str], optional: &[&str]) -> Result<Self> {
+        // One byte more than is allowed shows that there is more.
+        let input = input.take(IMPORT_BYTES_MAX as u64 + 1);
         let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(input);
         let unreadable = |error: csv::Error| Error::fault("reading a CSV file", error);
         let mut header = ByteRecord::new();
@@ -66,62 +78,102 @@ impl Sheet {
         let known: Vec<&str> = required.iter().chain(optional).copied().collect();
         check_header(&names, required, &known)?;
         let places = known.iter().map(|column| names.iter().position(|name| name == column)).collect();
-        let mut rows = Vec::new();
-        loop {
-            let mut record = ByteRecord::new();
-            if !reader.read_byte_record(&mut record).map_err(unreadable)? {
-                break;
-            }
-            if rows.len() >= IMPORT_ROWS_MAX {
-                let message = format!("A file holds at most {IMPORT_ROWS_MAX} rows: split it.");
-                return Err(Error::invalid(&["file"], message));
-            }
-            rows.push(SheetRow { line: record.position().map_or(0, csv::Position::line), record });
+        let mut sheet = Self { header, places, rows: Vec::new(), field_ends: Vec::new(), bytes: Vec::new() };
+        let mut record = ByteRecord::new();
+        while reader.read_byte_record(&mut record).map_err(unreadable)? {
+            sheet.push(&record);
+            let message = if sheet.rows.len() > IMPORT_ROWS_MAX {
+                format!("A file holds at most {IMPORT_ROWS_MAX} rows: split it.")
+            } else if reader.position().byte() > IMPORT_BYTES_MAX as u64 {
+                format!("A file holds at most {IMPORT_BYTES_MAX} bytes: split it.")
+            } else {
+                continue;
+            };
+            return Err(Error::invalid(&["file"], message));
         }
-        Ok(Self { header, places, rows })
+        Ok(sheet)
+    }
+
+    fn push(&mut self, record: &ByteRecord) {
+        for field in record {
+            self.bytes.extend_from_slice(field);
+            self.field_ends.push(self.bytes.len());
+        }
+        let line = record.position().map_or(0, csv::Position::line);
+        self.rows.push(RowEnd { line, field_count: self.field_ends.len() });
+    }
+
+    /// Rows of the file, whether they can be read or not.
+    #[must_use]
+    pub fn row_count(&self) -> usize {
+        self.rows.len()
     }
 
     /// The row's fields in the order of the caller's columns, `None` for an optional column that the file does not have or that is
     /// empty; or why the row cannot be read.
-    pub fn fields<'a>(&self, row: &'a SheetRow) -> Result<Vec<Option<&'a str>>, String> {
-        if row.record.len() != self.header.len() {
-            return Err(format!("The row has {} fields, the header {}.", row.record.len(), self.header.len()));
+    pub fn fields(&self, row: usize) -> Result<Vec<Option<&str>>, String> {
+        let fields: Vec<&[u8]> = self.raw_fields(row).collect();
+        if fields.len() != self.header.len() {
+            return Err(format!("The row has {} fields, the header {}.", fields.len(), self.header.len()));
         }
         let field = |place: &Option<usize>| {
-            let bytes = place.and_then(|place| row.record.get(place)).unwrap_or_default();
+            let bytes = place.and_then(|place| fields.get(place)).copied().unwrap_or_default();
             std::str::from_utf8(bytes).map(|text| Some(text).filter(|text| !text.is_empty()))
         };
         let fields: Result<_, std::str::Utf8Error> = self.places.iter().map(field).collect();
         fields.map_err(|error| format!("The row is not UTF-8: {error}."))
     }
 
-    /// Writes the rows that were turned away in the order of the file: line, code, reason, then the row as it stood.
-    pub fn write_rejects(&self, rejects: &[Reject], output: impl Write) -> Result<()> {
-        let mut writer = WriterBuilder::new().flexible(true).from_writer(output);
-        let failed = |error: csv::Error| Error::fault("writing the rejected rows", error);
-        let mut ordered: Vec<&Reject> = rejects.iter().collect();
-        ordered.sort_by_key(|reject| reject.row);
-        let mut head = ByteRecord::from(vec!["line", "code", "reason"]);
-        head.extend(self.header.iter());
-        writer.write_byte_record(&head).map_err(failed)?;
-        for reject in ordered {
-            let Some(row) = self.rows.get(reject.row) else { continue };
-            let mut record = ByteRecord::from(vec![row.line.to_string().as_str(), reject.code, reject.reason.as_str()]);
-            record.extend(row.record.iter());
-            writer.write_byte_record(&record).map_err(failed)?;
-        }
-        writer.flush().map_err(|error| Error::fault("writing the rejected rows", error))
+    /// The fields of a row as they stood.
+    fn raw_fields(&self, row: usize) -> impl Iterator<Item = &[u8]> {
+        let end = |row: usize| self.rows.get(row).map_or(0, |row| row.field_count);
+        let first = row.checked_sub(1).map_or(0, end);
+        (first..end(row)).map(|field| {
+            let end = |field: usize| self.field_ends.get(field).copied().unwrap_or_default();
+            let start = field.checked_sub(1).map_or(0, end);
+            self.bytes.get(start..end(field)).unwrap_or_default()
+        })
     }
 
-    /// The summary of an import that turned `rejects` away and made `imported` rows new.
-    #[must_use]
-    pub fn summary(&self, imported: usize, rejects: &[Reject]) -> ImportSummary {
-        let mut by_code = BTreeMap::new();
-        for reject in rejects {
-            *by_code.entry(reject.code).or_insert(0) += 1;
+    /// Writes the remarks in the order of the file: line, code, reason, whether the row is in, then the row as it stood. Nothing at
+    /// all where there are none.
+    pub fn write_report(&self, remarks: &[Remark], output: impl Write) -> Result<()> {
+        if remarks.is_empty() {
+            return Ok(());
         }
-        let (rows, imported, rejected) = (self.rows.len() as u64, imported as u64, rejects.len() as u64);
-        ImportSummary { rows, imported, unchanged: rows.saturating_sub(imported + rejected), rejected, by_code }
+        let mut writer = WriterBuilder::new().flexible(true).from_writer(output);
+        let failed = |error: csv::Error| Error::fault("writing the report", error);
+        let mut ordered: Vec<&Remark> = remarks.iter().collect();
+        ordered.sort_by_key(|remark| remark.row);
+        let mut head = ByteRecord::from(vec!["line", "code", "reason", "is_in"]);
+        head.extend(self.header.iter());
+        writer.write_byte_record(&head).map_err(failed)?;
+        for remark in ordered {
+            let line = self.rows.get(remark.row).map_or(0, |row| row.line).to_string();
+            let is_in = if remark.is_in { "yes" } else { "no" };
+            let mut record = ByteRecord::from(vec![line.as_str(), remark.code, &remark.reason, is_in]);
+            record.extend(self.raw_fields(remark.row));
+            writer.write_byte_record(&record).map_err(failed)?;
+        }
+        writer.flush().map_err(|error| Error::fault("writing the report", error))
+    }
+
+    /// The summary of an import that made `imported` rows new.
+    #[must_use]
+    pub fn summary(&self, imported: usize, remarks: &[Remark]) -> ImportSummary {
+        let (rows, imported) = (self.rows.len() as u64, imported as u64);
+        let mut summary = ImportSummary { rows, imported, ..ImportSummary::default() };
+        for remark in remarks {
+            let (count, by_code) = if remark.is_in {
+                (&mut summary.flagged, &mut summary.flagged_by_code)
+            } else {
+                (&mut summary.rejected, &mut summary.by_code)
+            };
+            *count += 1;
+            *by_code.entry(remark.code).or_default() += 1;
+        }
+        summary.unchanged = rows.saturating_sub(imported + summary.rejected);
+        summary
     }
 }
 
@@ -159,7 +211,7 @@ mod tests {
         let sheet = Sheet::read(text, &["a", "b"], &["c"]);
         match (&sheet, expected) {
             (Ok(sheet), Ok(expected)) => {
-                let found: Vec<_> = sheet.rows.iter().map(|row| sheet.fields(row).map_err(|_reason| ())).collect();
+                let found: Vec<_> = (0..sheet.row_count()).map(|row| sheet.fields(row).map_err(|_reason| ())).collect();
                 assert_eq!(found, expected);
             }
             (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
@@ -179,14 +231,20 @@ mod tests {
     }
 
     #[test]
-    fn rejected_rows_keep_their_line_and_text() -> Result<()> {
-        let sheet = Sheet::read(b"a,b\n1,2\n\"x\ny\",2,3\n".as_slice(), &["a", "b"], &[])?;
+    fn the_report_keeps_line_and_text_and_counts_what_is_in() -> Result<()> {
+        let sheet = Sheet::read(b"a,b\n1,2\n\"x\ny\",2,3\n4,5\n".as_slice(), &["a", "b"], &[])?;
         let mut output = Vec::new();
-        let reject = Reject { row: 1, code: "BAD_ROW", reason: "No.".to_owned() };
-        sheet.write_rejects(std::slice::from_ref(&reject), &mut output)?;
-        assert_eq!(String::from_utf8_lossy(&output), "line,code,reason,a,b\n3,BAD_ROW,No.,\"x\ny\",2,3\n");
-        let summary = sheet.summary(1, &[reject]);
-        assert_eq!((summary.rows, summary.imported, summary.unchanged, summary.rejected), (2, 1, 0, 1));
+        sheet.write_report(&[], &mut output)?;
+        assert!(output.is_empty());
+        let remark = |row, code, is_in| Remark { row, code, reason: "Why.".into(), is_in };
+        let remarks = [remark(2, "OLD", true), remark(1, "BAD_ROW", false)];
+        sheet.write_report(&remarks, &mut output)?;
+        let expected = "line,code,reason,is_in,a,b\n3,BAD_ROW,Why.,no,\"x\ny\",2,3\n5,OLD,Why.,yes,4,5\n";
+        assert_eq!(String::from_utf8_lossy(&output), expected);
+        let summary = sheet.summary(1, &remarks);
+        let counts = (summary.rows, summary.imported, summary.unchanged, summary.flagged, summary.rejected);
+        assert_eq!(counts, (3, 1, 1, 1, 1));
+        assert_eq!((summary.by_code, summary.flagged_by_code), ([("BAD_ROW", 1)].into(), [("OLD", 1)].into()));
         Ok(())
     }
 }

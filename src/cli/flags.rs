@@ -36,6 +36,21 @@ pub struct Flags {
     /// Folder of the private servers and the secret [default: ./data]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
+    /// Requests of one webhook source, 0 for no limit [default: 50000]
+    #[arg(long, global = true, value_name = "COUNT")]
+    source_requests_per_second: Option<String>,
+    /// GraphQL requests of one API key, 0 for no limit [default: 600000]
+    #[arg(long, global = true, value_name = "COUNT")]
+    key_requests_per_minute: Option<String>,
+    /// Cost of one API key's GraphQL documents, 0 for no limit [default: 60000000]
+    #[arg(long, global = true, value_name = "COST")]
+    key_cost_per_minute: Option<String>,
+    /// Recorded clicks from one address, 0 for no limit [default: 6000]
+    #[arg(long, global = true, value_name = "COUNT")]
+    address_clicks_per_minute: Option<String>,
+    /// Milliseconds that a request waits for Redis to count it [default: 5]
+    #[arg(long, global = true, value_name = "MS")]
+    rate_limit_wait_ms: Option<String>,
     /// What is logged [default: info]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -56,6 +71,11 @@ impl Flags {
             (Key::RedisUrl, &self.redis_url),
             (Key::RedisPrefix, &self.redis_prefix),
             (Key::DataDir, &self.data_dir),
+            (Key::SourceRequestsPerSecond, &self.source_requests_per_second),
+            (Key::KeyRequestsPerMinute, &self.key_requests_per_minute),
+            (Key::KeyCostPerMinute, &self.key_cost_per_minute),
+            (Key::AddressClicksPerMinute, &self.address_clicks_per_minute),
+            (Key::RateLimitWaitMs, &self.rate_limit_wait_ms),
             (Key::Log, &self.log),
             (Key::LogFormat, &self.log_format),
         ];

@@ -1,8 +1,8 @@
-//! `grapevine import`: files of history. What is good comes in, what is bad is told line by line in a file beside the input, and the
-//! same file a second time changes nothing.
+//! `grapevine import`: files of history. What is good comes in, what is bad or doubtful is told line by line in a file beside the input,
+//! and the same file a second time changes nothing.
 
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -45,16 +45,14 @@ impl ImportCommand {
         let file =
             File::open(&options.file).map_err(|error| Error::fault("opening the file", named(&options.file, error)))?;
         let bar = progress_bar();
-        let mut rejected = Vec::new();
-        let summary = self.read(&app, &brand.scope(), file, &mut rejected, &bar).await?;
+        let mut report = Report::beside(&options.file)?;
+        let summary = self.read(&app, &brand.scope(), file, &mut report, &bar).await?;
         bar.finish_and_clear();
-        let rejects_path = rejects_path(&options.file);
-        write_rejects(&rejects_path, &summary, &rejected)?;
         if options.json {
             let text = serde_json::to_string_pretty(&summary);
             println!("{}", text.map_err(|error| Error::fault("writing the summary", error))?);
         } else {
-            print_summary(&summary, &rejects_path);
+            print_summary(&summary, &report.path);
         }
         Ok(())
     }
@@ -64,7 +62,7 @@ impl ImportCommand {
         app: &App,
         scope: &Scope,
         file: File,
-        rejected: &mut Vec<u8>,
+        report: &mut Report,
         bar: &ProgressBar,
     ) -> Result<ImportSummary> {
         let progress = |progress: Progress| {
@@ -74,12 +72,12 @@ impl ImportCommand {
         let input = BufReader::new(&file);
         match self {
             Self::Members(_) => {
-                members::import::import_members(&app.db, scope, &app.env, input, rejected, &progress).await
+                members::import::import_members(&app.db, scope, &app.env, input, report, &progress).await
             }
             Self::Creators(_) => {
-                creators::import::import_creators(&app.db, scope, &app.env, input, rejected, &progress).await
+                creators::import::import_creators(&app.db, scope, &app.env, input, report, &progress).await
             }
-            Self::Events(options) => import_events(app, scope, &options.file, file, rejected, bar).await,
+            Self::Events(options) => import_events(app, scope, &options.file, file, report, bar).await,
         }
     }
 }
@@ -103,27 +101,52 @@ fn rejects_path(file: &Path) -> PathBuf {
     file.with_file_name(format!("{stem}.rejected.csv"))
 }
 
-/// Writes what was turned away, or removes the file of an earlier run where nothing was.
-fn write_rejects(path: &Path, summary: &ImportSummary, rejected: &[u8]) -> Result<()> {
-    let outcome = if summary.rejected > 0 {
-        fs::write(path, rejected)
-    } else {
-        fs::remove_file(path).or_else(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })
-    };
-    outcome.map_err(|error| Error::fault("writing the rejected rows", named(path, error)))
+/// The file of remarks, made when the first one is written. One of an earlier run is removed first.
+pub struct Report {
+    path: PathBuf,
+    file: Option<File>,
 }
 
-fn print_summary(summary: &ImportSummary, rejects_path: &Path) {
-    let ImportSummary { rows, imported, unchanged, rejected, by_code } = summary;
+impl Report {
+    fn beside(file: &Path) -> Result<Self> {
+        let path = rejects_path(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::fault("removing an earlier report", named(&path, error)))
+            }
+            _ => Ok(Self { path, file: None }),
+        }
+    }
+}
+
+impl Write for Report {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => File::create(&self.path)?,
+        };
+        self.file.insert(file).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), File::flush)
+    }
+}
+
+fn print_summary(summary: &ImportSummary, report: &Path) {
+    let ImportSummary { rows, imported, unchanged, flagged, rejected, by_code, flagged_by_code } = summary;
     println!("{rows} rows: {imported} imported, {unchanged} there already, {rejected} rejected");
     for (code, count) in by_code {
         println!("  {code}: {count}");
     }
-    if *rejected > 0 {
-        println!("the rejected rows are in {}", rejects_path.display());
+    if *flagged > 0 {
+        println!("{flagged} rows are in, with a remark");
+    }
+    for (code, count) in flagged_by_code {
+        println!("  {code}: {count}");
+    }
+    if rejected + flagged > 0 {
+        println!("they are told line by line in {}", report.display());
     }
 }
 
@@ -132,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rejects_stand_beside_the_file() {
+    fn the_report_stands_beside_the_file() {
         let check = |file: &str, expected: &str| assert_eq!(rejects_path(Path::new(file)), Path::new(expected));
         check("a/history.csv", "a/history.rejected.csv");
         check("history.ndjson.gz", "history.rejected.csv");

@@ -10,6 +10,7 @@ use csv::Writer;
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
 
+use super::import::Report;
 use crate::access::{Permission, Scope};
 use crate::app::App;
 use crate::base::limits::BODY_BYTES_MAX;
@@ -27,7 +28,7 @@ pub async fn import_events(
     scope: &Scope,
     path: &Path,
     file: File,
-    rejected: &mut Vec<u8>,
+    report: &mut Report,
     bar: &ProgressBar,
 ) -> Result<ImportSummary> {
     scope.require(Permission::Ingest)?;
@@ -38,7 +39,7 @@ pub async fn import_events(
         _ => Box::new(input),
     };
     let mut lines = Lines { input: BufReader::new(input), number: 0 };
-    let mut intake = Intake { app, origin: Origin::import(scope.clone()), tally: Tally::new(rejected)? };
+    let mut intake = Intake { app, origin: Origin::import(scope.clone()), tally: Tally::new(report) };
     let mut chunk = Vec::with_capacity(CHUNK_EVENTS);
     while let Some((number, line)) = lines.next()? {
         match line {
@@ -99,14 +100,12 @@ impl Intake<'_> {
 /// What became of the events so far, and the file of those that were turned away.
 struct Tally<'a> {
     summary: ImportSummary,
-    writer: Writer<&'a mut Vec<u8>>,
+    writer: Writer<&'a mut Report>,
 }
 
 impl<'a> Tally<'a> {
-    fn new(rejected: &'a mut Vec<u8>) -> Result<Self> {
-        let mut tally = Self { summary: ImportSummary::default(), writer: Writer::from_writer(rejected) };
-        tally.write(["line", "code", "reason"])?;
-        Ok(tally)
+    fn new(report: &'a mut Report) -> Self {
+        Self { summary: ImportSummary::default(), writer: Writer::from_writer(report) }
     }
 
     fn write(&mut self, record: [&str; 3]) -> Result<()> {
@@ -127,6 +126,9 @@ impl<'a> Tally<'a> {
     }
 
     fn reject(&mut self, number: u64, code: &'static str, reason: &str) -> Result<()> {
+        if self.summary.rejected == 0 {
+            self.write(["line", "code", "reason"])?;
+        }
         self.summary.rows += 1;
         self.summary.rejected += 1;
         let by_code: &mut BTreeMap<&'static str, u64> = &mut self.summary.by_code;

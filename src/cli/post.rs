@@ -15,10 +15,12 @@ use crate::base::{Error, Result};
 const WAIT: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Posts JSON with one more header; returns the status and the body.
-pub async fn post_json(url: &str, header: (&'static str, String), body: Vec<u8>) -> Result<(u16, String)> {
+type Headers = Vec<(&'static str, String)>;
+
+/// Posts JSON with more headers; returns the status and the body.
+pub async fn post_json(url: &str, headers: Headers, body: Vec<u8>) -> Result<(u16, String)> {
     let fault = |error: Box<dyn std::error::Error + Send + Sync>| Error::fault("posting the event", error);
-    match tokio::time::timeout(WAIT, exchange(url, header, body)).await {
+    match tokio::time::timeout(WAIT, exchange(url, headers, body)).await {
         Ok(answer) => answer.map_err(fault),
         Err(late) => Err(fault(late.into())),
     }
@@ -26,7 +28,7 @@ pub async fn post_json(url: &str, header: (&'static str, String), body: Vec<u8>)
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-async fn exchange(url: &str, (name, value): (&'static str, String), body: Vec<u8>) -> Result<(u16, String), Fault> {
+async fn exchange(url: &str, headers: Headers, body: Vec<u8>) -> Result<(u16, String), Fault> {
     let url = Url::parse(url)?;
     let (Some(host), Some(port), "http") = (url.host_str(), url.port_or_known_default(), url.scheme()) else {
         return Err(format!("{url} is no http URL; pass --to with one, such as http://127.0.0.1:8080").into());
@@ -34,11 +36,10 @@ async fn exchange(url: &str, (name, value): (&'static str, String), body: Vec<u8
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
     let stream = stream.map_err(|error| format!("{host}:{port}: {error}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let request = Request::post(url.path())
-        .header(HOST, format!("{host}:{port}"))
-        .header(CONTENT_TYPE, "application/json")
-        .header(name, value)
-        .body(Full::new(Bytes::from(body)))?;
+    let request =
+        Request::post(url.path()).header(HOST, format!("{host}:{port}")).header(CONTENT_TYPE, "application/json");
+    let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request = request.body(Full::new(Bytes::from(body)))?;
     let answer = async {
         let response = sender.send_request(request).await?;
         let status = response.status().as_u16();

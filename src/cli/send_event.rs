@@ -9,7 +9,7 @@ use super::context::Context;
 use super::post::post_json;
 use crate::base::{Error, Kind, Result};
 use crate::ingest::{Source, source_by_slug};
-use crate::platforms::sign_generic;
+use crate::platforms::sign;
 
 #[derive(Args)]
 pub struct SendEvent {
@@ -69,12 +69,13 @@ impl SendEvent {
             Error::not_found(&["source"], "There is no such source: pass the last part of its webhook address.")
         })?;
         let body = Value::Object(self.body(context, &source)).to_string().into_bytes();
-        let secret =
-            source.secrets.first().ok_or_else(|| Error::fault("signing the event", "the source has no secret"))?;
-        let signature = sign_generic(secret, &body);
+        let (now, delivery_id) = (context.env.now(), Kind::Event.id(context.env.new_id()));
+        let keys = source.keys(now);
+        let key = keys.first().ok_or_else(|| Error::fault("signing the event", "the source has no secret"))?;
+        let headers = sign(source.scheme, key, &delivery_id, now, &body);
         let base = self.to.as_deref().or(home).unwrap_or(&app.settings.public_url).trim_end_matches('/');
         let url = format!("{base}/webhooks/{slug}");
-        let (status, answer) = post_json(&url, ("x-webhook-signature", signature), body).await?;
+        let (status, answer) = post_json(&url, headers, body).await?;
         println!("{status} {answer}");
         Ok(if (200..300).contains(&status) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

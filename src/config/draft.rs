@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::layer::{self, Found, Layer};
-use super::{ConfigError, FILE_NAME, Key, Settings};
+use super::{ConfigError, FILE_NAME, Key, RateLimits, Settings, rates};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const POOL_SIZE: usize = 20;
@@ -39,6 +39,7 @@ pub struct Draft {
     pub redis_prefix: String,
     pub secret: Option<[u8; 32]>,
     pub data_dir: PathBuf,
+    pub rate_limits: RateLimits,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -81,6 +82,7 @@ impl Draft {
             redis_prefix: take(&mut values, Key::RedisPrefix, redis_prefix)?.unwrap_or_else(|| REDIS_PREFIX.to_owned()),
             secret: take(&mut values, Key::Secret, secret)?,
             data_dir: take(&mut values, Key::DataDir, data_dir)?.unwrap_or_else(|| PathBuf::from(DATA_DIR)),
+            rate_limits: rate_limits(&mut values)?,
             log: take(&mut values, Key::Log, log)?.unwrap_or_else(|| LOG.to_owned()),
             log_format: take(&mut values, Key::LogFormat, log_format)?.unwrap_or(LogFormat::Text),
         })
@@ -111,6 +113,7 @@ impl Draft {
             redis_prefix: self.redis_prefix.clone(),
             secret,
             data_dir: self.data_dir.clone(),
+            rate_limits: self.rate_limits,
         }
     }
 }
@@ -119,6 +122,19 @@ fn take<T>(values: &mut Layer, key: Key, parse: impl Fn(&str) -> Option<T>) -> R
     let Some(Found { text, name }) = values.remove(&key) else { return Ok(None) };
     let found = if key.is_secret() { String::new() } else { format!(", not {text:?}") };
     parse(&text).map(Some).ok_or(ConfigError::Value { name, expected: key.expected(), found })
+}
+
+fn rate_limits(values: &mut Layer) -> Result<RateLimits, ConfigError> {
+    let usual = RateLimits::default();
+    let mut rate =
+        |key: Key, parse: fn(&str) -> Option<u32>| Ok(take(values, key, parse)?.or(usual.get(key)).unwrap_or_default());
+    Ok(RateLimits {
+        source_requests_per_second: rate(Key::SourceRequestsPerSecond, rates::per_second)?,
+        key_requests_per_minute: rate(Key::KeyRequestsPerMinute, rates::per_minute)?,
+        key_cost_per_minute: rate(Key::KeyCostPerMinute, rates::per_minute)?,
+        address_clicks_per_minute: rate(Key::AddressClicksPerMinute, rates::per_minute)?,
+        rate_limit_wait_ms: rate(Key::RateLimitWaitMs, rates::wait_ms)?,
+    })
 }
 
 fn public_url(text: &str) -> Option<String> {
@@ -222,6 +238,8 @@ mod tests {
         check(&[("DATABASE_URL", "mysql://a:hunter2@b/c")], "", &["DATABASE_URL", "postgres://"]);
         check(&[("REDIS_URL", "hunter2")], "", &["REDIS_URL", "redis://"]);
         check(&[("GRAPEVINE_DATABASE_POOL_SIZE", "0")], "", &["GRAPEVINE_DATABASE_POOL_SIZE", "1 to 500"]);
+        check(&[("GRAPEVINE_KEY_COST_PER_MINUTE", "-1")], "", &["GRAPEVINE_KEY_COST_PER_MINUTE", "0 is no limit"]);
+        check(&[], "source_requests_per_second = 1000001", &["`source_requests_per_second`", "0 to 1000000"]);
         check(&[("GRAPEVINE_LOG_FORMAT", "xml")], "", &["GRAPEVINE_LOG_FORMAT", "text or json"]);
         check(&[("GRAPEVINE_LOG", "a=b=c")], "", &["GRAPEVINE_LOG", "filter"]);
         check(&[("GRAPEVINE_REDIS_PREFIX", "{a}")], "", &["GRAPEVINE_REDIS_PREFIX", "64 characters"]);

@@ -12,6 +12,11 @@ pub enum Key {
     RedisPrefix,
     Secret,
     DataDir,
+    SourceRequestsPerSecond,
+    KeyRequestsPerMinute,
+    KeyCostPerMinute,
+    AddressClicksPerMinute,
+    RateLimitWaitMs,
     Log,
     LogFormat,
 }
@@ -25,7 +30,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::Listen,
         Self::PublicUrl,
         Self::TrustedProxyCount,
@@ -35,6 +40,11 @@ impl Key {
         Self::RedisPrefix,
         Self::Secret,
         Self::DataDir,
+        Self::SourceRequestsPerSecond,
+        Self::KeyRequestsPerMinute,
+        Self::KeyCostPerMinute,
+        Self::AddressClicksPerMinute,
+        Self::RateLimitWaitMs,
         Self::Log,
         Self::LogFormat,
     ];
@@ -52,6 +62,11 @@ impl Key {
             Self::RedisPrefix => "redis_prefix",
             Self::Secret => "secret",
             Self::DataDir => "data_dir",
+            Self::SourceRequestsPerSecond => "source_requests_per_second",
+            Self::KeyRequestsPerMinute => "key_requests_per_minute",
+            Self::KeyCostPerMinute => "key_cost_per_minute",
+            Self::AddressClicksPerMinute => "address_clicks_per_minute",
+            Self::RateLimitWaitMs => "rate_limit_wait_ms",
             Self::Log => "log",
             Self::LogFormat => "log_format",
         }
@@ -96,9 +111,28 @@ impl Key {
             Self::RedisPrefix => "1 to 64 characters of a-z, A-Z, 0-9, `_`, `-`, `.` and `:`",
             Self::Secret => "64 hexadecimal digits, as `openssl rand -hex 32` prints them",
             Self::DataDir => "the path of a folder",
+            Self::SourceRequestsPerSecond => "a whole number from 0 to 1000000; 0 is no limit",
+            Self::KeyRequestsPerMinute | Self::KeyCostPerMinute | Self::AddressClicksPerMinute => {
+                "a whole number from 0 to 60000000; 0 is no limit"
+            }
+            Self::RateLimitWaitMs => "a whole number of milliseconds from 1 to 10000",
             Self::Log => "a filter such as info or grapevine=debug,info",
             Self::LogFormat => "text or json",
         }
+    }
+
+    /// Whether the value is a number, which a file writes without quotes.
+    pub(super) fn is_number(self) -> bool {
+        matches!(
+            self,
+            Self::TrustedProxyCount
+                | Self::DatabasePoolSize
+                | Self::SourceRequestsPerSecond
+                | Self::KeyRequestsPerMinute
+                | Self::KeyCostPerMinute
+                | Self::AddressClicksPerMinute
+                | Self::RateLimitWaitMs
+        )
     }
 
     /// Whether the value itself must stay out of errors and logs.

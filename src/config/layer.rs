@@ -52,9 +52,8 @@ fn of_entry(path: &Path, name: String, value: toml::Value) -> Result<(Key, Found
     let shown = format!("`{name}` in {}", path.display());
     let key = Key::parse(&name).ok_or_else(|| unknown(shown.clone(), |key| key.as_str().to_owned()))?;
     let text = match (key, value) {
-        (Key::DatabasePoolSize | Key::TrustedProxyCount, toml::Value::Integer(count)) => count.to_string(),
-        (Key::DatabasePoolSize | Key::TrustedProxyCount, value) => return Err(wrong_type(shown, key, &value)),
-        (_, toml::Value::String(text)) => text,
+        (key, toml::Value::Integer(count)) if key.is_number() => count.to_string(),
+        (key, toml::Value::String(text)) if !key.is_number() => text,
         (_, value) => return Err(wrong_type(shown, key, &value)),
     };
     Ok((key, Found { text, name: shown }))

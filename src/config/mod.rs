@@ -5,6 +5,7 @@ mod draft;
 mod error;
 mod key;
 mod layer;
+mod rates;
 mod secret;
 mod show;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub use draft::{Draft, LogFormat};
 pub use error::ConfigError;
 pub use key::Key;
+pub use rates::RateLimits;
 pub use secret::{make_secret, read_secret};
 pub use show::show;
 
@@ -36,4 +38,5 @@ pub struct Settings {
     /// The master secret, 32 bytes.
     pub secret: [u8; 32],
     pub data_dir: PathBuf,
+    pub rate_limits: RateLimits,
 }

@@ -23,6 +23,13 @@ fn line(draft: &Draft, key: Key) -> String {
         Key::RedisPrefix => (Some(draft.redis_prefix.clone()), ""),
         Key::Secret => (draft.secret.map(|_| MASK.to_owned()), "`up` makes one in data_dir"),
         Key::DataDir => (Some(draft.data_dir.display().to_string()), ""),
+        Key::SourceRequestsPerSecond
+        | Key::KeyRequestsPerMinute
+        | Key::KeyCostPerMinute
+        | Key::AddressClicksPerMinute
+        | Key::RateLimitWaitMs => {
+            return format!("{} = {}", key.as_str(), draft.rate_limits.get(key).unwrap_or_default());
+        }
         Key::Log => (Some(draft.log.clone()), ""),
         Key::LogFormat => (Some(log_format(draft.log_format).to_owned()), ""),
     };

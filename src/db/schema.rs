@@ -480,5 +480,6 @@ diesel::table! {
         previous_expires_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         disabled_at -> Nullable<Timestamptz>,
+        last_event_at -> Nullable<Timestamptz>,
     }
 }

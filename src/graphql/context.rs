@@ -11,6 +11,7 @@ use crate::access::{self, Permission, Scope};
 use crate::app::App;
 use crate::base::{Error, Kind, Result};
 use crate::db::{Conn, PooledConn};
+use crate::kv::{Limit, Wait};
 
 /// The data of one request. The door makes a new one for each operation.
 #[derive(Clone)]
@@ -32,6 +33,11 @@ impl RequestContext {
         self.app.db.conn().await
     }
 
+    /// Takes the cost of a document from what the bearer's key may spend.
+    pub async fn spend_cost(&self, cost: usize) -> std::result::Result<(), Wait> {
+        spend(&self.app, &self.scope, Limit::KeyCost, cost as u64).await
+    }
+
     /// Refuses with FORBIDDEN unless the bearer's role carries the permission.
     pub fn require(&self, permission: Permission) -> Result<()> {
         self.scope.require(permission)
@@ -48,6 +54,12 @@ impl RequestContext {
     pub fn narrow_creator(&self, asked: Option<Uuid>) -> Option<Uuid> {
         self.scope.creator_id.or(asked)
     }
+}
+
+/// Takes something from what the bearer's key may spend. The process itself may spend without end.
+pub async fn spend(app: &App, scope: &Scope, limit: Limit, count: u64) -> std::result::Result<(), Wait> {
+    let Some(key_id) = scope.key_id else { return Ok(()) };
+    app.limiter.spend(limit, scope.brand_id, key_id.into_bytes(), count, app.env.now()).await
 }
 
 impl RequestContext {

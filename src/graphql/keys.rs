@@ -1,4 +1,4 @@
-//! API keys and webhook sources: what an administrator makes and takes away.
+//! API keys: what an administrator makes and takes away.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
@@ -8,9 +8,7 @@ use super::errors::{UserError, settle};
 use super::{RequestContext, RequestExt};
 use crate::access;
 use crate::base::{self, Error, Kind};
-use crate::ingest;
 use crate::payload;
-use crate::platforms::Scheme;
 
 /// What a key may be used for.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,37 +104,6 @@ payload! {
     }
 }
 
-/// Who may post events, and where. It signs with `x-webhook-signature`: HMAC-SHA256 of the raw body, in hexadecimal.
-#[derive(SimpleObject, Clone, Debug)]
-pub struct WebhookSource {
-    /// The identifier.
-    pub id: ID,
-    /// Who posts.
-    pub name: String,
-    /// The address to post to.
-    pub url: super::scalars::Url,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
-
-/// A new webhook source.
-#[derive(InputObject, Clone, Debug)]
-pub struct CreateWebhookSourceInput {
-    /// Who posts.
-    name: String,
-}
-
-/// The outcome of `createWebhookSource`.
-#[derive(SimpleObject)]
-pub struct CreateWebhookSourcePayload {
-    /// The new source.
-    pub source: Option<WebhookSource>,
-    /// The key of its signatures. It is shown this once.
-    pub secret: Option<String>,
-    /// What the caller can mend. Empty where the mutation took effect.
-    pub user_errors: Vec<UserError>,
-}
-
 #[derive(Default)]
 pub struct KeyMutation;
 
@@ -161,24 +128,6 @@ impl KeyMutation {
     ) -> Result<RevokeApiKeyPayload> {
         RevokeApiKeyPayload::of(revoke_key(ctx.request()?, input).await)
     }
-
-    /// Makes a webhook source with an address that nobody can guess, and shows its secret this once.
-    async fn create_webhook_source(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(desc = "The new source.")] input: CreateWebhookSourceInput,
-    ) -> Result<CreateWebhookSourcePayload> {
-        let request = ctx.request()?;
-        let (made, user_errors) = settle(create_source(request, input).await)?;
-        let (source, secret) = made.unzip();
-        let source = source.map(|source: ingest::Source| WebhookSource {
-            id: to_id(Kind::Source, source.id),
-            url: super::scalars::Url(format!("{}/webhooks/{}", request.app.settings.public_url, source.slug)),
-            name: source.name,
-            created_at: source.created_at,
-        });
-        Ok(CreateWebhookSourcePayload { source, secret, user_errors })
-    }
 }
 
 async fn create_key(request: &RequestContext, input: CreateApiKeyInput) -> base::Result<(access::ApiKey, String)> {
@@ -199,13 +148,4 @@ async fn revoke_key(request: &RequestContext, input: RevokeApiKeyInput) -> base:
     let key = access::revoke_key(&mut *request.conn().await?, &request.scope, &request.app.env, id).await?;
     request.app.keys.clear();
     key.ok_or_else(|| Error::not_found(&["keyId"], "There is no such key."))
-}
-
-async fn create_source(
-    request: &RequestContext,
-    input: CreateWebhookSourceInput,
-) -> base::Result<(ingest::Source, String)> {
-    let new = ingest::NewSource { name: input.name, scheme: Scheme::Generic };
-    let (scope, app) = (&request.scope, &request.app);
-    ingest::create_source(&mut *request.conn().await?, scope, &app.env, &app.keyring, new).await
 }

@@ -5,15 +5,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use async_graphql::extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery};
+use async_graphql::extensions::{
+    Extension, ExtensionContext, ExtensionFactory, NextExecute, NextParseQuery, NextValidation,
+};
 use async_graphql::parser::parse_query;
 use async_graphql::parser::types::{Directive, ExecutableDocument, Field, Selection, SelectionSet};
-use async_graphql::{Name, Positioned, Response, ServerError, ServerResult, Variables, async_trait};
+use async_graphql::{Name, Positioned, Response, ServerError, ServerResult, ValidationResult, Variables, async_trait};
 
+use super::RequestContext;
 use super::run::{Problem, Progress};
 use super::scan::scan;
 use crate::base::limits::{
-    GRAPHQL_ALIASES_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX, GRAPHQL_FIELDS_MAX,
+    GRAPHQL_ALIASES_MAX, GRAPHQL_COST_MAX, GRAPHQL_DEPTH_MAX, GRAPHQL_DIRECTIVES_MAX, GRAPHQL_FIELDS_MAX,
     GRAPHQL_INTROSPECTION_LISTS_MAX, GRAPHQL_INTROSPECTIONS_MAX, GRAPHQL_OPERATIONS_MAX, GRAPHQL_ROOT_FIELDS_MAX,
 };
 
@@ -140,7 +143,7 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// The engine's extension: holds the limits for every caller of the schema, and notes when execution begins, which is how the
+/// The engine's extension: holds the limits for every caller of the schema, charges each document's cost to its bearer, and notes when execution begins, which is how the
 /// door tells a refused request (no `data`) from a failed field.
 pub struct Limits;
 
@@ -164,6 +167,22 @@ impl Extension for Limits {
             parse_within_limits(query).map_err(ServerError::from)?;
         }
         next.run(ctx, query, variables).await
+    }
+
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        let valid = next.run(ctx).await?;
+        // What costs more than any document may is refused by the engine, and costs the bearer nothing.
+        if valid.complexity <= GRAPHQL_COST_MAX
+            && let Some(request) = ctx.data_opt::<RequestContext>()
+        {
+            let spent = request.spend_cost(valid.complexity).await;
+            spent.map_err(|wait| vec![Problem::limited(wait).into()])?;
+        }
+        Ok(valid)
     }
 
     async fn execute(&self, ctx: &ExtensionContext<'_>, name: Option<&str>, next: NextExecute<'_>) -> Response {

@@ -97,12 +97,12 @@ impl From<members::MemberMove> for MemberMove {
 #[async_graphql::ComplexObject]
 impl MemberMove {
     /// The referrer before; null where the member was a root.
-    async fn from_referrer(&self, ctx: &Context<'_>) -> Result<Option<Member>> {
+    async fn previous_referrer(&self, ctx: &Context<'_>) -> Result<Option<Member>> {
         end(ctx, self.made.from_referrer_id).await
     }
 
     /// The referrer from then on; null where the member became a root.
-    async fn to_referrer(&self, ctx: &Context<'_>) -> Result<Option<Member>> {
+    async fn new_referrer(&self, ctx: &Context<'_>) -> Result<Option<Member>> {
         end(ctx, self.made.to_referrer_id).await
     }
 }

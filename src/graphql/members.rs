@@ -35,6 +35,17 @@ pub enum MemberStatus {
     Erased,
 }
 
+/// In which order descendants are listed.
+#[derive(Enum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[graphql(remote = "members::DescendantOrder")]
+pub enum DescendantOrder {
+    /// The nearest degree first; within a degree those of one referrer stand together.
+    #[default]
+    Degree,
+    /// The last to join first.
+    Newest,
+}
+
 /// Someone who joined, or is invited to, the brand's programme.
 #[derive(Clone, Debug)]
 pub struct Member(pub members::Member);
@@ -194,16 +205,22 @@ impl Member {
         ctx: &Context<'_>,
         #[graphql(desc = "How far down, 1 to 100; left out: to the end.")] max_depth: Option<i32>,
         #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
-        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+        #[graphql(desc = "The cursor after which the page starts: of a page of the same order.")] after: Option<String>,
+        #[graphql(desc = "The order.", default)] order_by: DescendantOrder,
     ) -> Result<Connection<Member>> {
         let request = ctx.request()?;
         require_forest(request)?;
         let page = forward(first, after.as_deref())?;
         let degrees_max = to_hops(max_depth, "maxDepth")?;
         let top = &self.0;
-        let slice = members::descendants(&mut *request.conn().await?, &request.scope, top, degrees_max, &page).await?;
+        let order = order_by.into();
+        let slice =
+            members::descendants(&mut *request.conn().await?, &request.scope, top, degrees_max, order, &page).await?;
         let id = self.0.id;
-        let place = |member: &members::Member| Cursor::new(i64::from(member.depth), member.id);
+        let place = |member: &members::Member| match order_by {
+            DescendantOrder::Degree => Cursor::new(i64::from(member.depth), member.id),
+            DescendantOrder::Newest => place(member),
+        };
         Ok(Connection::new(slice, place, move |request| degree_count(request, id, degrees_max).boxed()))
     }
 

@@ -36,6 +36,7 @@ mod reward_changes;
 mod rewards;
 mod scan;
 mod subscriptions;
+mod webhook_sources;
 
 use async_graphql::{MergedObject, SDLExportOptions};
 
@@ -74,6 +75,7 @@ pub struct Query(
     rewards::RewardQuery,
     fraud::FraudQuery,
     events::EventQuery,
+    webhook_sources::WebhookSourceQuery,
 );
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.
@@ -86,6 +88,7 @@ pub struct Mutation(
     claims::ClaimMutation,
     reward_changes::RewardMutation,
     keys::KeyMutation,
+    webhook_sources::WebhookSourceMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
 );

@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use super::limits::parse_within_limits;
 use super::{RequestContext, Schema};
+use crate::kv::Wait;
 
 /// Errors of one answer at most; validation may find thousands.
 const ERRORS_MAX: usize = 20;
 const LOCATIONS_MAX: usize = 4;
 const MESSAGE_BYTES_MAX: usize = 400;
+const RETRY_AFTER: &str = "retryAfter";
 
 /// A call as the transport read it.
 #[derive(Debug, Default)]
@@ -47,6 +49,7 @@ pub struct Problem {
     pub code: &'static str,
     pub message: String,
     position: Option<Pos>,
+    retry_after_seconds: Option<u64>,
 }
 
 /// One result.
@@ -58,6 +61,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// How long to wait, where nothing was executed because of a rate limit.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let errors = self.response.errors.iter().filter(|_| self.is_request_error);
+        let seconds = errors.filter_map(|error| error.extensions.as_ref()?.get(RETRY_AFTER)).next()?;
+        if let Value::Number(seconds) = seconds { seconds.as_u64() } else { None }
+    }
+
     /// The result as JSON text.
     #[must_use]
     pub fn body(&self) -> String {
@@ -92,13 +103,20 @@ impl Progress {
 impl Problem {
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), position: None }
+        Self { code, message: message.into(), position: None, retry_after_seconds: None }
+    }
+
+    /// Over a rate limit.
+    #[must_use]
+    pub fn limited(wait: Wait) -> Self {
+        let message = format!("This key has asked for too much: ask again in {} s.", wait.seconds);
+        Self { retry_after_seconds: Some(wait.seconds), ..Self::new("RATE_LIMITED", message) }
     }
 
     /// A parser's error by its place only: its own text shows the line, which may be the whole query.
     pub(super) fn syntax(error: &async_graphql::parser::Error) -> Self {
         let position = error.positions().next();
-        Self { code: "GRAPHQL_PARSE_FAILED", message: "The document is not valid GraphQL.".to_owned(), position }
+        Self { position, ..Self::new("GRAPHQL_PARSE_FAILED", "The document is not valid GraphQL.") }
     }
 
     /// The answer that says so.
@@ -111,7 +129,11 @@ impl Problem {
 impl From<Problem> for ServerError {
     fn from(problem: Problem) -> Self {
         let mut error = Self::new(problem.message, problem.position);
-        error.extensions.get_or_insert_default().set("code", problem.code);
+        let extensions = error.extensions.get_or_insert_default();
+        extensions.set("code", problem.code);
+        if let Some(seconds) = problem.retry_after_seconds {
+            extensions.set(RETRY_AFTER, seconds);
+        }
         error
     }
 }

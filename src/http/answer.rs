@@ -6,8 +6,10 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::base::Error;
+use crate::kv::Wait;
 
 pub(super) const RETRY_AFTER_SECONDS: &str = "1";
+pub(super) const RATE_LIMITED: &str = "RATE_LIMITED";
 
 /// A body as JSON.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
@@ -34,6 +36,14 @@ pub(super) fn internal() -> Response {
 pub(super) fn unavailable() -> Response {
     let mut response = error(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", "Not possible now: send it again.");
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+    response
+}
+
+/// Over a rate limit: the same request may be made again after a while.
+pub(super) fn limited(wait: Wait) -> Response {
+    let message = "Too many requests: send it again after the time that Retry-After says.";
+    let mut response = error(StatusCode::TOO_MANY_REQUESTS, RATE_LIMITED, message);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.seconds));
     response
 }
 

@@ -19,7 +19,9 @@ use crate::access::Scope;
 use crate::base::Error;
 use crate::base::limits::BODY_BYTES_MAX;
 use crate::graphql::RequestContext;
+use crate::graphql::context::spend;
 use crate::graphql::run::{Answer, Call, OperationKind, Prepared, Problem, execute, graphiql_page, prepare};
+use crate::kv::Limit;
 
 const OFFERS: [Media; 3] = [Media::Json, Media::GraphqlResponse, Media::EventStream];
 const BROWSER_OFFERS: [Media; 4] = [Media::Json, Media::GraphqlResponse, Media::EventStream, Media::Html];
@@ -54,6 +56,9 @@ pub(super) async fn graphql(State(house): State<House>, request: Request) -> Res
         Ok(who) => who,
         Err(response) => return response,
     };
+    if let Err(wait) = spend(&house.app, &scope, Limit::KeyRequests, 1).await {
+        return respond(media.unwrap_or(Media::Json), Problem::limited(wait).answer(&request_id));
+    }
     let Some(media) = media else {
         let message = "Accept application/graphql-response+json, application/json or text/event-stream.";
         return refuse(StatusCode::NOT_ACCEPTABLE, "NOT_ACCEPTABLE", message, &request_id);
@@ -169,13 +174,20 @@ async fn execute_once(house: &House, asker: Asker, prepared: Prepared) -> Respon
 
 /// An answer in its media type: `application/json` says 200 whatever the document was, the newer type says 400.
 fn respond(media: Media, answer: Answer) -> Response {
-    let (status, media) = match (answer.is_request_error, media) {
-        (true, Media::GraphqlResponse) => (StatusCode::BAD_REQUEST, media),
-        (true, Media::EventStream) => (StatusCode::BAD_REQUEST, Media::Json),
-        _ => (StatusCode::OK, media),
+    let retry_after_seconds = answer.retry_after_seconds();
+    let status = match (answer.is_request_error, media) {
+        // A rate limit is HTTP's own affair: it says so whatever the media type is.
+        (true, _) if retry_after_seconds.is_some() => StatusCode::TOO_MANY_REQUESTS,
+        (true, Media::GraphqlResponse | Media::EventStream) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
     };
+    let media = if answer.is_request_error && media == Media::EventStream { Media::Json } else { media };
     if answer.is_request_error {
-        return (status, [(CONTENT_TYPE, media.content_type())], answer.body()).into_response();
+        let mut response = (status, [(CONTENT_TYPE, media.content_type())], answer.body()).into_response();
+        if let Some(seconds) = retry_after_seconds {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        return response;
     }
     let mut response = GraphQLResponse::from(answer.into_response()).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media.content_type()));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::metrics::Metrics;
 use super::serve::Options;
-use super::webhooks::SourceCache;
+use super::sources::SourceCache;
 use crate::app::App;
 use crate::base::limits::SOCKETS_PER_KEY_MAX;
 use crate::graphql::{Schema, schema};

@@ -22,6 +22,7 @@ use crate::base::limits::EVENT_TEXT_BYTES_MAX;
 use crate::base::{Error, Result, random_bytes};
 use crate::events::{AgentClass, EventType};
 use crate::ingest::{Origin, ReceiptStatus};
+use crate::kv::Limit;
 use crate::links::{self, Resolution, ResolvedLink};
 use crate::platforms::{EventFields, Submission, user_agents};
 
@@ -65,7 +66,10 @@ fn log(error: &Error) {
 
 async fn send_on(house: &House, parts: &Parts, token: &str, link: &ResolvedLink) -> Response {
     let mut visitor = visitor(house, parts);
-    let kind = touch_kind(parts, &visitor);
+    let kind = match touch_kind(parts, &visitor) {
+        Some(kind) if is_within_limit(house, link, visitor.ip).await => Some(kind),
+        _ => None,
+    };
     let mut cookie = None;
     if kind == Some(EventType::Click) && visitor.anonymous_id.is_none() {
         let id = URL_SAFE_NO_PAD.encode(random_bytes::<16>(&*house.app.env.chance));
@@ -101,6 +105,30 @@ fn touch_kind(parts: &Parts, visitor: &Visitor) -> Option<EventType> {
     });
     let is_preview = visitor.user_agent.as_deref().map(user_agents::classify) == Some(AgentClass::Preview);
     Some(if is_prefetch || is_preview { EventType::View } else { EventType::Click })
+}
+
+/// Whether one more touch from this address is recorded. A link leads on in any case: who follows it has done nothing wrong, and a
+/// post that goes round must not lose the people that it brings.
+async fn is_within_limit(house: &House, link: &ResolvedLink, ip: Option<IpAddr>) -> bool {
+    let Some(network) = ip.and_then(visitor_network) else { return true };
+    let (app, brand_id) = (&house.app, link.scope.brand_id);
+    let subject = app.keyring.hash(brand_id, "rate limit", &network);
+    app.limiter.spend(Limit::AddressClicks, brand_id, subject, 1, app.env.now()).await.is_ok()
+}
+
+/// An IPv4 address, or the /64 network of an IPv6 one, where it can be a visitor's own. Behind one of a private network stands a proxy
+/// that we were not told of, and behind that everyone.
+fn visitor_network(ip: IpAddr) -> Option<String> {
+    match ip {
+        IpAddr::V4(ip) if ip.is_loopback() || ip.is_private() || ip.is_link_local() || ip.is_unspecified() => None,
+        IpAddr::V4(ip) => Some(ip.to_string()),
+        IpAddr::V6(ip)
+            if ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified() =>
+        {
+            None
+        }
+        IpAddr::V6(ip) => Some(format!("{:x?}", &ip.segments()[..4])),
+    }
 }
 
 /// The identifier of the recorded event; `None` where it could not be recorded now, or only into quarantine.
@@ -197,6 +225,19 @@ fn page(status: StatusCode, sentence: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_address_that_can_be_a_visitors_own_is_limited() {
+        let check = |ip: &str, expected: Option<&str>| {
+            assert_eq!(visitor_network(ip.parse().unwrap()).as_deref(), expected, "{ip}");
+        };
+        check("203.0.113.9", Some("203.0.113.9"));
+        check("2001:db8:1:2:3::4", Some("[2001, db8, 1, 2]"));
+        for ip in ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.1.1", "0.0.0.0", "::1", "fd00::1", "fe80::1", "::"]
+        {
+            check(ip, None);
+        }
+    }
 
     #[test]
     fn only_what_a_trusted_proxy_wrote_counts() {

@@ -36,6 +36,11 @@ struct EventLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
+}
+
 /// The door's counters.
 pub(super) struct Metrics {
     registry: Registry,
@@ -45,6 +50,8 @@ pub(super) struct Metrics {
     clicks_lost: Counter,
     statements: Counter,
     queue_depth: Gauge,
+    rate_limited: Family<LimitLabels, Counter>,
+    limits_local: Counter,
 }
 
 impl Default for Metrics {
@@ -63,7 +70,13 @@ impl Default for Metrics {
         registry.register("database_statements", "Statements sent to PostgreSQL", statements.clone());
         let queue_depth = Gauge::default();
         registry.register("ingest_queue_depth", "Events that wait for their commit", queue_depth.clone());
-        Self { registry, requests, durations, events, clicks_lost, statements, queue_depth }
+        let rate_limited = Family::default();
+        let help = "Requests refused by a rate limit, and clicks redirected without being recorded because of one";
+        registry.register("rate_limited", help, rate_limited.clone());
+        let limits_local = Counter::default();
+        let help = "Rate limits counted in this process alone, since Redis did not answer in time";
+        registry.register("rate_limits_local", help, limits_local.clone());
+        Self { registry, requests, durations, events, clicks_lost, statements, queue_depth, rate_limited, limits_local }
     }
 }
 
@@ -89,12 +102,20 @@ impl Metrics {
     }
 
     fn text(&self, house: &House) -> Option<String> {
-        let statements = house.app.db.statement_count();
-        self.statements.inc_by(statements.saturating_sub(self.statements.get()));
+        catch_up(&self.statements, house.app.db.statement_count());
+        for (limit, count) in house.app.limiter.refused_counts() {
+            catch_up(&self.rate_limited.get_or_create(&LimitLabels { limit }), count);
+        }
+        catch_up(&self.limits_local, house.app.limiter.local_count());
         self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry).ok().map(|()| text)
     }
+}
+
+/// Brings a counter up to what was counted elsewhere.
+fn catch_up(counter: &Counter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
 }
 
 /// For a scraper on this machine, or one with an admin's key.

@@ -15,6 +15,7 @@ mod router;
 mod serve;
 mod socket;
 mod socket_session;
+mod sources;
 mod sse;
 mod strict_json;
 mod webhooks;

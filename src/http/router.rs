@@ -127,6 +127,7 @@ mod tests {
             redis_prefix: String::new(),
             secret: [0; 32],
             data_dir: "data".into(),
+            rate_limits: crate::config::RateLimits::default(),
         };
         let app = App::new(settings, Env::system()).unwrap();
         House::new(app, Options::default(), CancellationToken::new())

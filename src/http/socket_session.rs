@@ -20,7 +20,9 @@ use super::strict_json;
 use crate::access::Scope;
 use crate::base::limits::{SOCKET_MESSAGE_BYTES_MAX, SOCKET_SUBSCRIPTIONS_MAX};
 use crate::graphql::RequestContext;
+use crate::graphql::context::spend;
 use crate::graphql::run::{Problem, prepare, stream};
+use crate::kv::Limit;
 
 /// A peer that takes nothing for this long is gone.
 const SEND_TIME: Duration = Duration::from_secs(10);
@@ -143,7 +145,7 @@ impl Session {
             "connection_init" => self.init(socket, fields).await,
             "ping" => send(socket, Message::Text(pong(fields).into())).await,
             "pong" => Ok(()),
-            "subscribe" => self.subscribe(fields),
+            "subscribe" => self.subscribe(fields).await,
             "complete" => {
                 if let Some(handle) = id_of(&mut fields).and_then(|id| self.running.remove(&id)) {
                     handle.abort();
@@ -177,7 +179,7 @@ impl Session {
         send(socket, Message::Text(r#"{"type":"connection_ack"}"#.into())).await
     }
 
-    fn subscribe(&mut self, mut fields: Map<String, Value>) -> Flow {
+    async fn subscribe(&mut self, mut fields: Map<String, Value>) -> Flow {
         let Some(speaker) = &self.speaker else { return Err(UNAUTHORIZED) };
         let id = id_of(&mut fields).ok_or(BAD_MESSAGE)?;
         let Some(Value::Object(payload)) = fields.remove("payload") else { return Err(BAD_MESSAGE) };
@@ -188,7 +190,8 @@ impl Session {
         if self.running.len() >= SOCKET_SUBSCRIPTIONS_MAX {
             return Err(TOO_MANY_SUBSCRIPTIONS);
         }
-        let answers = match prepare(call) {
+        let spent = spend(&self.house.app, &speaker.scope, Limit::KeyRequests, 1).await;
+        let answers = match spent.map_err(Problem::limited).and_then(|()| prepare(call)) {
             Ok(prepared) => {
                 let context = RequestContext::new(&self.house.app, speaker.scope.clone());
                 stream(&self.house.schema, context, prepared, self.request_id.clone())

@@ -1,9 +1,8 @@
 //! Inbound webhooks: the raw bytes are read under a cap, their signature is checked, and what is authentic is always taken, at
 //! worst into quarantine. One answer for everything that is not authentic, so that nothing can be learned from it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -13,48 +12,13 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::house::House;
+use super::sources::Known;
 use super::{answer, body};
 use crate::base::limits::BODY_BYTES_MAX;
 use crate::base::{Kind, Result};
-use crate::ingest::{Origin, Receipt, ReceiptStatus, Source, source_by_slug};
-use crate::platforms::{self, Scheme};
-
-/// How long a source is remembered; a changed secret works after this at the latest.
-const CACHE_TIME: Duration = Duration::from_secs(10);
-const CACHE_ENTRIES_MAX: usize = 1_000;
-const SLUG_LENGTH_MAX: usize = 100;
-
-/// Remembers sources for a few seconds, so that a busy one does not cost two statements per request.
-#[derive(Default)]
-pub(super) struct SourceCache(Mutex<HashMap<String, (Arc<Source>, Instant)>>);
-
-impl SourceCache {
-    async fn find(&self, house: &House, slug: &str) -> Result<Option<Arc<Source>>> {
-        if let Some((source, until)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(slug)
-            && *until > Instant::now()
-        {
-            return Ok(Some(Arc::clone(source)));
-        }
-        if slug.len() > SLUG_LENGTH_MAX {
-            return Ok(None);
-        }
-        let app = &house.app;
-        let source = source_by_slug(&mut *app.db.conn().await?, &app.keyring, slug).await?;
-        Ok(source.map(|source| self.remember(slug, Arc::new(source))))
-    }
-
-    fn remember(&self, slug: &str, source: Arc<Source>) -> Arc<Source> {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if sources.len() >= CACHE_ENTRIES_MAX {
-            sources.retain(|_, (_, until)| *until > now);
-        }
-        if sources.len() < CACHE_ENTRIES_MAX {
-            sources.insert(slug.to_owned(), (Arc::clone(&source), now + CACHE_TIME));
-        }
-        source
-    }
-}
+use crate::ingest::{Origin, Receipt, ReceiptStatus, Source};
+use crate::kv::Limit;
+use crate::platforms::{self, Authentic};
 
 /// The answer for one event.
 #[derive(Serialize)]
@@ -77,23 +41,38 @@ pub(super) async fn receive(State(house): State<House>, slug: Slug, request: Req
         Ok(raw) => raw,
         Err(unread) => return unread.answer(),
     };
-    let source = match house.sources.find(&house, &slug).await {
-        Ok(source) => source,
-        Err(error) => return answer::fault(&error),
-    };
-    let Some(source) = authentic(source, &parts.headers, &raw) else {
-        house.metrics.count_event("rejected", 1);
-        return unauthentic();
-    };
-    let parsed = platforms::parse(source.scheme, &raw);
-    let origin = Origin { scope: source.scope.clone(), source_id: source.id, is_import: false };
-    match house.app.door.accept(&origin, parsed.items).await {
-        Ok(receipts) => taken(&house, parsed.is_array, &receipts),
+    match take(&house, &slug, &parts.headers, &raw).await {
+        Ok(response) => response,
         Err(error) => {
             house.metrics.count_event("refused", 1);
             answer::fault(&error)
         }
     }
+}
+
+async fn take(house: &House, slug: &str, headers: &HeaderMap, raw: &[u8]) -> Result<Response> {
+    let Some((known, authentic)) = authenticate(house, slug, headers, raw).await? else {
+        house.metrics.count_event("rejected", 1);
+        return Ok(unauthentic());
+    };
+    let (source, app) = (&known.source, &house.app);
+    // Only what is authentic counts: else anyone who knows the address could use the sender's quota up.
+    let spent =
+        app.limiter.spend(Limit::SourceRequests, source.scope.brand_id, source.id.into_bytes(), 1, app.env.now());
+    if let Err(wait) = spent.await {
+        house.metrics.count_event("limited", 1);
+        return Ok(answer::limited(wait));
+    }
+    let parsed = platforms::parse(source.scheme, raw);
+    let origin = Origin {
+        scope: source.scope.clone(),
+        source_id: source.id,
+        delivery_id: authentic.delivery_id,
+        is_import: false,
+    };
+    let receipts = app.door.accept(&origin, parsed.items).await?;
+    known.note_event(house).await;
+    Ok(taken(house, parsed.is_array, &receipts))
 }
 
 /// No source that we know has anything to shake hands about with GET, whether the slug is known or not.
@@ -104,19 +83,41 @@ pub(super) async fn handshake() -> Response {
     response
 }
 
-/// The source, if it signed the body. An unknown source costs the same work as a known one with a wrong signature.
-fn authentic(source: Option<Arc<Source>>, headers: &HeaderMap, raw: &[u8]) -> Option<Arc<Source>> {
+/// The source that signed the body. What does not fit a source as it is remembered is checked against the source as it is now: its
+/// secret may have been rotated a moment ago.
+async fn authenticate(
+    house: &House,
+    slug: &str,
+    headers: &HeaderMap,
+    raw: &[u8],
+) -> Result<Option<(Arc<Known>, Authentic)>> {
+    let started = Instant::now();
+    let known = house.sources.find(house, slug).await?;
+    let verified = verify(house, known.as_deref(), headers, raw);
+    if let (None, Some(known)) = (&verified, &known)
+        && let Some(newer) = house.sources.read_again(house, slug, known, started).await?
+    {
+        let verified = verify(house, Some(&newer), headers, raw);
+        return Ok(verified.map(|authentic| (newer, authentic)));
+    }
+    Ok(known.zip(verified))
+}
+
+/// An unknown source costs the same work as a known one with a wrong signature.
+fn verify(house: &House, known: Option<&Known>, headers: &HeaderMap, raw: &[u8]) -> Option<Authentic> {
     let lookup = |name: &str| headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect::<Vec<_>>();
-    let decoy = [vec![0_u8; 64]];
-    let (scheme, secrets) = match &source {
-        Some(source) => (source.scheme, source.secrets.as_slice()),
-        None => (Scheme::Generic, decoy.as_slice()),
+    let now = house.app.env.now();
+    let source: Option<&Source> = known.map(|known| &known.source);
+    let decoy = [0_u8; 32];
+    let (scheme, keys) = match source {
+        Some(source) => (source.scheme, source.keys(now)),
+        None => (platforms::guess_scheme(&lookup), vec![decoy.as_slice()]),
     };
-    let verified = platforms::verify(scheme, secrets, &lookup, raw);
+    let verified = platforms::verify(scheme, &keys, &lookup, raw, now);
     if let Err(rejected) = &verified {
         tracing::info!(reason = %rejected, source.is_known = source.is_some(), "a webhook was not authentic");
     }
-    source.filter(|_| verified.is_ok())
+    verified.ok().filter(|_| source.is_some())
 }
 
 fn unauthentic() -> Response {

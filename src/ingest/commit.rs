@@ -73,9 +73,13 @@ impl Committer {
     }
 
     fn items<'a>(&self, calls: &[(&'a Origin, &'a [Submission])]) -> Vec<Item<'a>> {
-        let submissions = calls.iter().flat_map(|(origin, items)| items.iter().map(move |item| (*origin, item)));
+        let places = |(origin, items): &(&'a Origin, &'a [Submission])| {
+            let origin = *origin;
+            items.iter().enumerate().map(move |(place, item)| (origin, place, item))
+        };
+        let submissions = calls.iter().flat_map(places);
         submissions
-            .map(|(origin, submission)| {
+            .map(|(origin, place, submission)| {
                 let (raw, content, sender_id) = match submission {
                     Submission::Fields { fields, raw } => {
                         let sender_id = fields.event_id.clone().filter(|id| !id.is_empty());
@@ -86,9 +90,10 @@ impl Committer {
                     }
                 };
                 let body_hash: [u8; 32] = Sha256::digest(canonical_json(raw)).into();
-                let key_hash = match &sender_id {
-                    Some(id) => short_hash(&[b"id", id.as_bytes()]),
-                    None => short_hash(&[b"body", &body_hash]),
+                let key_hash = match (&sender_id, &origin.delivery_id) {
+                    (Some(id), _) => short_hash(&[b"id", id.as_bytes()]),
+                    (None, Some(id)) => short_hash(&[b"delivery", id.as_bytes(), &(place as u64).to_be_bytes()]),
+                    (None, None) => short_hash(&[b"body", &body_hash]),
                 };
                 Item { origin, id: self.env.new_id(), raw, body_hash, key_hash, content }
             })
@@ -295,7 +300,7 @@ fn reused_receipt(item: &Item<'_>) -> Receipt {
         event_id: item.id,
         status: ReceiptStatus::Quarantined,
         code: Some("EVENT_ID_REUSED"),
-        reason: Some("This event_id was used before with another body: the first one counts.".to_owned()),
+        reason: Some("This event_id or webhook-id was used before with another body: the first one counts.".to_owned()),
     }
 }
 

@@ -14,13 +14,18 @@ use crate::access::Scope;
 use crate::text_enum;
 
 pub use door::Door;
-pub use source::{NewSource, Source, create_source, source_by_slug};
+pub use source::{
+    NewSource, Rotation, SealedSecret, Source, SourceView, create_source, note_event, reveal, rotate_secret,
+    source_by_id, source_by_slug, source_count, source_page,
+};
 
 /// Who posts: a webhook source, or the brand's own back end through GraphQL, links and imports (`source_id` nil).
 #[derive(Clone, Debug)]
 pub struct Origin {
     pub scope: Scope,
     pub source_id: Uuid,
+    /// The sender's own name of the request: with their places in it, it names the events that have no `event_id`.
+    pub delivery_id: Option<String>,
     /// Imports bring history: how old an event is does not matter there.
     pub is_import: bool,
 }
@@ -29,13 +34,13 @@ impl Origin {
     /// The brand's own doors.
     #[must_use]
     pub fn first_party(scope: Scope) -> Self {
-        Self { scope, source_id: Uuid::nil(), is_import: false }
+        Self { scope, source_id: Uuid::nil(), delivery_id: None, is_import: false }
     }
 
     /// A file of history.
     #[must_use]
     pub fn import(scope: Scope) -> Self {
-        Self { scope, source_id: Uuid::nil(), is_import: true }
+        Self { scope, source_id: Uuid::nil(), delivery_id: None, is_import: true }
     }
 }
 

@@ -1,8 +1,12 @@
 //! Redis, the only door to it. Redis is speed, never truth: every call here may fail, every caller goes on without it, and
 //! a flush costs time only. Keys are led by a prefix and by the brand as the hash tag, so that one brand's keys share a slot.
 
+mod gcra;
+mod limiter;
+
 use std::time::Duration;
 
+pub use limiter::{Limit, Limiter, Wait};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, RedisError};
 use uuid::Uuid;

@@ -16,10 +16,10 @@ use crate::text_enum;
 pub use moving::{MemberMove, NewPlace, move_member};
 pub use placement::{Placement, is_anchor_depth, place};
 pub use store::{
-    ALL_HOPS, ActivityQuery, DegreeSums, DownlineQuery, MemberChange, MemberFilter, NewMember, Planted, RankingQuery,
-    Sale, Standing, active_counts, ancestors_of, attach, by_external_ids, by_ids, change_members, count, descendants,
-    downlines, forget_activity, forget_identity, insert_members, lock_forest, moves_of, next_numbers, page, plant,
-    record_sales, referees_of, top_referrers,
+    ALL_HOPS, ActivityQuery, DegreeSums, DescendantOrder, DownlineQuery, MemberChange, MemberFilter, NewMember,
+    Planted, RankingQuery, Sale, Standing, active_counts, ancestors_of, attach, by_external_ids, by_ids,
+    change_members, count, descendants, downlines, forget_activity, forget_identity, insert_members, lock_forest,
+    moves_of, next_numbers, page, plant, record_sales, referees_of, top_referrers,
 };
 pub use tree::{Tree, Way, tree, way};
 

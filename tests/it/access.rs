@@ -12,14 +12,14 @@ use grapevine::access::{NewApiKey, NewBrand, Role, Scope, authenticate, create_b
 use grapevine::app::App;
 use grapevine::base::Kind;
 use grapevine::graphql::{RequestContext, schema};
-use grapevine::ingest::{NewSource, create_source};
+use grapevine::ingest::NewSource;
 use grapevine::platforms::{Scheme, sign_generic};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::tables::{ALLOWED, ARGUMENTS, LETTERS, NAMES};
 use crate::graphql::world::{at, pluck, setting, story, tell};
-use crate::support::TestApp;
+use crate::support::{TestApp, make_source};
 
 /// What introspection tells of a type, as deep as arguments go.
 const SCHEMA: &str =
@@ -30,7 +30,8 @@ const SCHEMA: &str =
 const EVERYTHING: &str = "{ creators(first: 100) { edges { cursor } nodes { id handle tier platformAccounts { externalId } links { nodes { id revokedAt } } } }
     campaigns { edges { cursor } nodes { id name } } members { edges { cursor } nodes { id } }
     attributionRecords(first: 100) { edges { cursor } nodes { id conversion { id } touchpoint { id } } }
-    rewards { edges { cursor } nodes { id state } } fraudAlerts { edges { cursor } nodes { id state } } events(first: 100) { edges { cursor } nodes { id } } }";
+    rewards { edges { cursor } nodes { id state } } fraudAlerts { edges { cursor } nodes { id state } } events(first: 100) { edges { cursor } nodes { id } }
+    webhookSources { edges { cursor } nodes { id name previousSecretExpiresAt } } }";
 
 struct Other {
     key: String,
@@ -59,6 +60,7 @@ async fn other_brand(app: &TestApp) -> (Other, [String; 3]) {
 /// The first brand's history, with a blocked click and a webhook source.
 async fn first_brand() -> TestApp {
     let app = setting().await;
+    app.source().await;
     story(&app).await;
     let bot = json!({ "event_type": "click", "link_token": "link-1", "anonymous_id": "bot", "user_agent": "curl/8.5.0", "timestamp": at(&app, -5) });
     tell(&app, vec![bot]).await;
@@ -162,12 +164,7 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
 
     let (other, [creator, campaign, member]) = other_brand(&app).await;
     let before = app.data(EVERYTHING, json!({})).await;
-    let own_source = NewSource { name: "a".into(), scheme: Scheme::Generic };
-    let mut conn = app.db.conn().await.unwrap();
-    let (source, _) = create_source(&mut conn, &app.scope, &app.env, &app.keyring, own_source).await.unwrap();
-    drop(conn);
     let id_of = |kind: Kind| match kind {
-        Kind::Source => kind.id(source.id),
         Kind::Key => kind.id(app_key(&app)),
         Kind::Conversion => text(&before["attributionRecords"]["nodes"][0]["conversion"]["id"]),
         Kind::Link => text(&before["creators"]["nodes"][0]["links"]["nodes"][0]["id"]),
@@ -177,6 +174,7 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
                 Kind::Campaign => "campaigns",
                 Kind::Member => "members",
                 Kind::Reward => "rewards",
+                Kind::Source => "webhookSources",
                 _ => "fraudAlerts",
             };
             text(&before[list]["nodes"][0]["id"])
@@ -215,7 +213,9 @@ async fn cursors_keys_and_addresses_of_another_brand_open_nothing() {
     let app = first_brand().await;
     let (other, [creator, ..]) = other_brand(&app).await;
     let everything = app.data(EVERYTHING, json!({})).await;
-    for list in ["creators", "campaigns", "members", "attributionRecords", "rewards", "fraudAlerts", "events"] {
+    for list in
+        ["creators", "campaigns", "members", "attributionRecords", "rewards", "fraudAlerts", "events", "webhookSources"]
+    {
         for (side, size) in [("after", "first"), ("before", "last")] {
             let query =
                 format!("query($c: String) {{ {list}({size}: 500, {side}: $c) {{ totalCount nodes {{ id }} }} }}");
@@ -239,10 +239,8 @@ async fn cursors_keys_and_addresses_of_another_brand_open_nothing() {
 
     // The address of a source says the brand, so that a signature of another brand's source is none.
     let mine = app.source().await;
-    let input = NewSource { name: "b".into(), scheme: Scheme::Generic };
-    let mut conn = app.db.conn().await.unwrap();
-    let (_, secret) = create_source(&mut conn, &other.scope, &app.env, &app.keyring, input).await.unwrap();
-    drop(conn);
+    let input = NewSource { name: "b".into(), scheme: Scheme::Generic, secret: None };
+    let secret = make_source(&app, &other.scope, &input).await.secret;
     let post = async |slug: &str| {
         let (body, url) = ("{\"event_type\":\"click\"}", format!("{}/webhooks/{slug}", app.serve().await));
         let signature = sign_generic(secret.as_bytes(), body.as_bytes());

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::access::{Permission, Scope};
 use crate::base::limits::IMPORT_CHUNK_ROWS;
-use crate::base::sheet::{ImportSummary, Progress, Reject, Sheet};
+use crate::base::sheet::{ImportSummary, Progress, Remark, Sheet};
 use crate::base::{Env, Result};
 use crate::db::Db;
 
@@ -53,19 +53,19 @@ pub async fn import_creators(
         done_count += chunk.len() as u64;
         progress(Progress { done_count, total_count });
     }
-    sheet.write_rejects(&rejects, rejected)?;
+    sheet.write_report(&rejects, rejected)?;
     Ok(sheet.summary(imported_count, &rejects))
 }
 
 /// The first row of each handle, and the rows that cannot be read.
-fn read_all(sheet: &Sheet, env: &Env) -> (Vec<NewRow>, Vec<Reject>) {
+fn read_all(sheet: &Sheet, env: &Env) -> (Vec<NewRow>, Vec<Remark>) {
     let (mut rows, mut rejects, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-    for (index, row) in sheet.rows.iter().enumerate() {
+    for row in 0..sheet.row_count() {
         let fields = sheet.fields(row).map_err(|reason| ("BAD_ROW", reason));
         match fields.and_then(|fields| to_row(&fields, env)) {
-            Ok(row) if seen.insert(row.handle.clone()) => rows.push(row),
+            Ok(new) if seen.insert(new.handle.clone()) => rows.push(new),
             Ok(_) => {}
-            Err((code, reason)) => rejects.push(Reject { row: index, code, reason }),
+            Err((code, reason)) => rejects.push(Remark { row, code, reason: reason.into(), is_in: false }),
         }
     }
     (rows, rejects)

@@ -1,187 +1,127 @@
-//! What becomes of each readable row: new (referrers before their referees), there already, or turned away. Pure, and linear in the
-//! number of rows.
+//! The decision over all rows of a file: what is told of them, and in which order the new ones are written. Pure.
 
-use std::collections::HashMap;
-
-use uuid::Uuid;
-
+use super::judge::Judge;
+use super::order::Order;
+use super::roster::Roster;
 use super::row::Row;
-use crate::base::sheet::Reject;
+use crate::base::sheet::Remark;
 
-/// Members that are in the database, by external id.
-pub(super) type Known = HashMap<String, Seat>;
-
-/// A member's place, as far as its referees need it.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Seat {
-    pub id: Uuid,
-    pub referrer_id: Option<Uuid>,
-    pub creator_id: Option<Uuid>,
-    pub campaign_id: Option<Uuid>,
-    pub path: String,
-    pub depth: i32,
-}
-
-const SECOND_REFERRER: &str =
-    "The member came in first with another referrer or with none, and an import does not move members.";
-
-/// The decision over all rows.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Plan {
-    /// Indices of the rows to insert, referrers first.
-    pub order: Vec<usize>,
-    pub rejects: Vec<Reject>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Fate {
-    Open,
-    /// On the chain that is being followed.
-    Followed,
-    Placed,
-    Refused,
+    pub order: Order,
+    pub remarks: Vec<Remark>,
 }
 
 impl Plan {
-    /// The first readable row of a member is its claim; later ones may repeat it, not change it. A member that is there already keeps
-    /// its place. A row whose referrer was turned away has no referrer either.
-    pub fn new(rows: &[Row], known: &Known) -> Self {
-        let mut plan = Self::default();
-        let mut claims: HashMap<&str, usize> = HashMap::new();
-        let mut fates = vec![Fate::Open; rows.len()];
-        for (index, row) in rows.iter().enumerate() {
-            if let Some(seat) = known.get(&row.external_id) {
-                fates[index] = Fate::Refused;
-                plan.compare_with_known(row, seat, known);
-            } else if let Some(first) = claims.get(row.external_id.as_str()) {
-                fates[index] = Fate::Refused;
-                if row.referrer.is_some() && row.referrer != rows[*first].referrer {
-                    plan.reject(row, "SECOND_REFERRER", SECOND_REFERRER);
-                }
-            } else {
-                claims.insert(&row.external_id, index);
-            }
-        }
-        for index in 0..rows.len() {
-            if fates[index] == Fate::Open {
-                plan.follow(index, rows, known, &claims, &mut fates);
-            }
-        }
-        plan
-    }
-
-    fn compare_with_known(&mut self, row: &Row, seat: &Seat, known: &Known) {
-        let Some(referrer) = &row.referrer else { return };
-        let referrer_id = known.get(referrer).map(|seat| seat.id);
-        if referrer_id.is_none() || referrer_id != seat.referrer_id {
-            self.reject(row, "SECOND_REFERRER", SECOND_REFERRER);
-        }
-    }
-
-    /// Walks from a row up to what decides its fate, and settles the whole chain.
-    fn follow(&mut self, start: usize, rows: &[Row], known: &Known, claims: &HashMap<&str, usize>, fates: &mut [Fate]) {
-        let mut chain = vec![start];
-        let mut last = start;
-        let is_grounded = loop {
-            fates[last] = Fate::Followed;
-            let Some(referrer) = &rows[last].referrer else { break true };
-            if known.contains_key(referrer) {
-                break true;
-            }
-            let Some(next) = claims.get(referrer.as_str()).copied() else { break false };
-            match fates[next] {
-                Fate::Open => chain.push(next),
-                Fate::Placed => break true,
-                Fate::Refused => break false,
-                Fate::Followed => {
-                    let from = chain.iter().position(|index| *index == next).unwrap_or(0);
-                    for index in chain.drain(from..) {
-                        fates[index] = Fate::Refused;
-                        self.reject(&rows[index], "CYCLE", "The referrers of this row lead back to it.");
-                    }
-                    break false;
-                }
-            }
-            last = next;
-        };
-        for index in chain.into_iter().rev() {
-            if is_grounded {
-                fates[index] = Fate::Placed;
-                self.order.push(index);
-            } else {
-                fates[index] = Fate::Refused;
-                self.reject(
-                    &rows[index],
-                    "UNKNOWN_REFERRER",
-                    "The referrer is neither a member nor a good row of the file.",
-                );
-            }
-        }
-    }
-
-    fn reject(&mut self, row: &Row, code: &'static str, reason: &str) {
-        self.rejects.push(Reject { row: row.index, code, reason: reason.to_owned() });
+    pub fn new(rows: &[Row], roster: &Roster<'_>) -> Self {
+        let judge = Judge::new(rows, roster);
+        Self { remarks: judge.remarks(), order: Order::depth_first(&judge) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::super::roster::Known;
     use super::*;
     use crate::members::MemberStatus;
 
-    /// Rows as `member<referrer`, what is known as `member` or `member<referrer`; expects the order and the rejects by code.
-    fn check(rows: &[&str], known: &[&str], order: &[&str], rejects: &[(&str, &str)]) {
+    /// Splits `member<referrer@day`.
+    fn split(text: &str) -> (&str, Option<&str>, i64) {
+        let (text, day) = text.split_once('@').unwrap_or((text, "0"));
+        let (name, referrer) = text.split_once('<').unwrap_or((text, ""));
+        (name, Some(referrer).filter(|name| !name.is_empty()), day.parse().unwrap())
+    }
+
+    /// Rows, and what is known: `member`, `member<referrer` or, of one that waits, `member?referrer`. Expects the order and the remarks
+    /// by member, those of rows that are in with a `+`.
+    fn check(rows: &[&str], known: &[&str], order: &[&str], remarks: &[&str]) {
         let id = |name: &str| Uuid::from_u128(name.bytes().fold(1, |sum, byte| sum * 256 + u128::from(byte)));
-        let split = |text: &str| {
-            let (name, referrer) = text.split_once('<').unwrap_or((text, ""));
-            (name.to_owned(), Some(referrer.to_owned()).filter(|name| !name.is_empty()))
+        let day = |day: i64| DateTime::from_timestamp(day * 86_400, 0).unwrap();
+        let mut roster = Roster::default();
+        let mut to_row = |(index, text): (usize, &&'static str)| {
+            let (name, referrer, joined_on) = split(text);
+            let (creator_id, campaign_id, status) = (None, None, MemberStatus::SignedUp);
+            let (member, referrer) = (roster.number(name), referrer.map(|name| roster.number(name)));
+            Row { index, member, referrer, joined_at: day(joined_on), creator_id, campaign_id, status }
         };
-        let rows: Vec<Row> = rows
-            .iter()
-            .enumerate()
-            .map(|(index, text)| {
-                let (external_id, referrer) = split(text);
-                let (creator_id, campaign_id, status) = (None, None, MemberStatus::SignedUp);
-                Row { index, external_id, referrer, joined_at: Default::default(), creator_id, campaign_id, status }
-            })
-            .collect();
-        let seat = |text: &&str| {
-            let (name, referrer) = split(text);
-            let (path, referrer_id) = (String::new(), referrer.map(|name| id(&name)));
-            (name.clone(), Seat { id: id(&name), referrer_id, creator_id: None, campaign_id: None, path, depth: 0 })
-        };
-        let plan = Plan::new(&rows, &known.iter().map(seat).collect());
-        let found: Vec<&str> = plan.order.iter().map(|index| rows[*index].external_id.as_str()).collect();
-        assert_eq!(found, order, "{rows:?}");
-        let mut found: Vec<(&str, &str)> =
-            plan.rejects.iter().map(|reject| (rows[reject.row].external_id.as_str(), reject.code)).collect();
-        found.sort_unstable();
-        assert_eq!(found, rejects, "{rows:?}");
+        let statics: Vec<&'static str> = rows.iter().map(|row| &*Box::leak(row.to_string().into_boxed_str())).collect();
+        let rows: Vec<Row> = statics.iter().enumerate().map(&mut to_row).collect();
+        for (number, text) in (0..).zip(known) {
+            let is_waiting = text.contains('?');
+            let text = text.replace('?', "<");
+            let (name, referrer, joined_on) = split(&text);
+            let known = Known {
+                id: id(name),
+                referrer_id: referrer.filter(|_| !is_waiting).map(id),
+                joined_at: day(joined_on),
+                number,
+                depth: 0,
+                pending_referrer: referrer.filter(|_| is_waiting).map(str::to_owned),
+            };
+            roster.know(name, known);
+        }
+        let plan = Plan::new(&rows, &roster);
+        let found: Vec<&str> = plan.order.rows.iter().map(|index| roster.name(rows[*index].member)).collect();
+        assert_eq!(found, order, "{statics:?}");
+        let told =
+            |remark: &Remark| format!("{} {}{}", statics[remark.row], if remark.is_in { "+" } else { "" }, remark.code);
+        let found: Vec<String> = plan.remarks.iter().map(told).collect();
+        assert_eq!(found, remarks, "{statics:?}");
     }
 
     #[test]
-    fn referrers_come_first_whatever_the_order_of_the_rows() {
-        check(&["c<b", "b<a", "a", "d<b"], &[], &["a", "b", "c", "d"], &[]);
-        check(&["c<b", "b<a"], &["a"], &["b", "c"], &[]);
+    fn referrers_come_first_and_subtrees_in_one_piece_whatever_the_order_of_the_rows() {
+        check(&["c<b", "b<a", "a", "d<b", "e<c"], &[], &["a", "b", "c", "e", "d"], &[]);
+        check(&["a", "x", "b<a", "y<x", "c<a", "d<b"], &[], &["a", "b", "d", "c", "x", "y"], &[]);
+        check(&["r", "c<b", "b<y", "d<x", "e<y"], &["x", "y"], &["d", "b", "c", "e", "r"], &[]);
     }
 
     #[test]
-    fn every_member_of_a_cycle_is_refused_and_so_is_what_hangs_on_it() {
+    fn every_member_of_a_cycle_is_refused_and_who_hangs_on_it_waits() {
+        let cycle = ["a<b CYCLE", "b<c CYCLE", "c<a CYCLE"];
         check(
             &["d<c", "a<b", "b<c", "c<a", "e<d", "f"],
             &[],
-            &["f"],
-            &[("a", "CYCLE"), ("b", "CYCLE"), ("c", "CYCLE"), ("d", "UNKNOWN_REFERRER"), ("e", "UNKNOWN_REFERRER")],
+            &["d", "e", "f"],
+            &[&["d<c +PENDING_REFERRER"], &cycle[..]].concat(),
         );
-        check(&["a<b", "c<b"], &[], &[], &[("a", "UNKNOWN_REFERRER"), ("c", "UNKNOWN_REFERRER")]);
+        check(
+            &["a<b", "b<c", "c<a", "a<b", "b<x", "x"],
+            &[],
+            &["x"],
+            &[&cycle[..], &["a<b CYCLE", "b<x SECOND_REFERRER"]].concat(),
+        );
+        check(&["a<b", "b<a"], &[], &[], &["a<b CYCLE", "b<a CYCLE"]);
+    }
+
+    #[test]
+    fn who_names_an_unknown_referrer_waits_and_those_below_hang_on() {
+        let waits = ["a<b +PENDING_REFERRER"];
+        check(&["c<a", "a<b"], &[], &["a", "c"], &waits);
+        check(&["c<a", "a<b"], &["a?b", "c<a"], &[], &waits);
+        check(&["c<a", "a<b", "b"], &["a?b", "c<a"], &["b"], &[]);
+        check(&["a<c", "c"], &["a?b"], &["c"], &["a<c SECOND_REFERRER"]);
     }
 
     #[test]
     fn the_first_referrer_wins() {
-        check(&["a", "b", "c<a", "c<b", "c<a", "c"], &[], &["a", "b", "c"], &[("c", "SECOND_REFERRER")]);
-        check(&["c<a", "c<b", "a<b"], &["a", "b", "c<a"], &[], &[("a", "SECOND_REFERRER"), ("c", "SECOND_REFERRER")]);
-        check(&["c<x", "x"], &["c"], &["x"], &[("c", "SECOND_REFERRER")]);
+        check(&["a", "b", "c<a", "c<b", "c<a", "c"], &[], &["a", "c", "b"], &["c<b SECOND_REFERRER"]);
+        let second = ["c<b SECOND_REFERRER", "a<b SECOND_REFERRER"];
+        check(&["c<a", "c<b", "a<b"], &["a", "b", "c<a"], &[], &second);
+        check(&["c<x", "x"], &["c"], &["x"], &["c<x SECOND_REFERRER"]);
         check(&["c<a", "c", "a"], &["a", "c<a"], &[], &[]);
+    }
+
+    #[test]
+    fn who_joined_before_the_referrer_is_told_and_in() {
+        let early = ["b<a@1 +JOINED_BEFORE_REFERRER"];
+        check(&["b<a@1", "a@2", "c<a@2"], &[], &["a", "b", "c"], &early);
+        check(&["b<a@1", "a@2", "c<a@2"], &["a@2", "b<a@1", "c<a@2"], &[], &early);
+        check(&["b<a@1"], &["a@2"], &["b"], &early);
+        check(&["b<a@1", "a@2"], &["b?a@1"], &["a"], &early);
     }
 
     #[test]

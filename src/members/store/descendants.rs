@@ -1,12 +1,13 @@
-//! Everyone below a member, page by page. A degree is a depth, so each degree of each segment is one range of the index on
-//! (depth, path), and a page costs what it returns, whatever stands below.
+//! Everyone below a member, page by page. By degree: a degree is a depth, so each degree of each segment is one range of the index on
+//! (depth, path), and a page costs what it returns, whatever stands below. The newest first: a small subtree is sorted; for a big one
+//! the brand's latest members are walked until enough of them stand below.
 
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{MemberRow, by_ids};
+use super::{DownlineQuery, MemberRow, by_ids, downlines};
 use crate::access::Scope;
 use crate::base::limits::SEGMENT_DEPTH;
 use crate::base::{Error, Page, Result, Slice};
@@ -16,6 +17,9 @@ use crate::members::Member;
 const _: () = assert!(SEGMENT_DEPTH == 63, "the statements of this module spell the depth of a segment");
 /// Degrees that one statement of a page looks through.
 const DEGREES_PER_STATEMENT: i32 = 8;
+/// Descendants that are sorted for a page. Where there are more, so many of the brand's latest members are among them that walking
+/// those is cheaper.
+const SORTED_MAX: i64 = 50_000;
 
 #[derive(QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
@@ -24,14 +28,33 @@ struct DescendantRow {
     member: MemberRow,
 }
 
-/// One page of a member's descendants down to `degrees_max`, by degree and then by path. Goes forward only.
+/// In which order descendants are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DescendantOrder {
+    /// The nearest degree first, and within a degree by path, so that those of one referrer stand together.
+    #[default]
+    Degree,
+    /// The last to join first.
+    Newest,
+}
+
+/// One page of a member's descendants down to `degrees_max`. Goes forward only.
 pub async fn descendants(
     conn: &mut Conn,
     scope: &Scope,
     top: &Member,
     degrees_max: i32,
+    order: DescendantOrder,
     page: &Page,
 ) -> Result<Slice<Member>> {
+    let found = match order {
+        DescendantOrder::Degree => by_degree(conn, scope, top, degrees_max, page).await?,
+        DescendantOrder::Newest => newest(conn, scope, top, degrees_max, page).await?,
+    };
+    Ok(page.slice(found))
+}
+
+async fn by_degree(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i32, page: &Page) -> Result<Vec<Member>> {
     let wanted = usize::try_from(page.fetch_limit()).unwrap_or(0);
     let after = match page.after {
         Some(after) => Some(last_seen(conn, scope, after.id).await?),
@@ -52,7 +75,48 @@ pub async fn descendants(
         }
         from = to.saturating_add(1);
     }
-    Ok(page.slice(found))
+    Ok(found)
+}
+
+const SMALL: &str = concat!(
+    segments!(),
+    " select ",
+    member_columns!(),
+    " from segments s
+     cross join lateral generate_series(s.depth + 1, least(s.top_depth + $3, (s.depth / 63 + 1) * 63)) as d (depth)
+     join members m on m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
+     where (m.joined_at, m.id) < (coalesce($4, 'infinity'), $5)
+     order by m.joined_at desc, m.id desc limit $6"
+);
+
+const BIG: &str = concat!(
+    segments!(),
+    " select ",
+    member_columns!(),
+    " from members m
+     where m.brand_id = $1 and (m.joined_at, m.id) < (coalesce($4, 'infinity'), $5)
+         and exists (
+             select from segments s
+             where m.path > s.low and m.path < s.high and m.depth > s.depth and m.depth - s.top_depth <= $3)
+     order by m.joined_at desc, m.id desc limit $6"
+);
+
+async fn newest(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i32, page: &Page) -> Result<Vec<Member>> {
+    let query = DownlineQuery { degrees_max, since: None, has_value: false, has_rewards: false };
+    let sums = downlines(conn, scope, &[(top.id, query)]).await?.remove(&(top.id, query)).unwrap_or_default();
+    let size: i64 = sums.iter().map(|sums| sums.member_count).sum();
+    let before = page.after.map(|after| after.time());
+    let before_id = page.after.map_or(Uuid::max(), |after| after.id);
+    let rows: Vec<DescendantRow> = sql(if size <= SORTED_MAX { SMALL } else { BIG })
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(vec![top.id])
+        .bind::<Integer, _>(degrees_max)
+        .bind::<Nullable<Timestamptz>, _>(before)
+        .bind::<SqlUuid, _>(before_id)
+        .bind::<BigInt, _>(page.fetch_limit())
+        .load(conn)
+        .await?;
+    rows.into_iter().map(|row| row.member.into_member()).collect()
 }
 
 /// The member whose row a cursor names: the page goes on from where it stands now.

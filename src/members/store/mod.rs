@@ -55,7 +55,7 @@ use crate::base::Result;
 use crate::db::{Conn, sql};
 pub use attach::attach;
 pub use change::{MemberChange, change_members, forget_identity};
-pub use descendants::descendants;
+pub use descendants::{DescendantOrder, descendants};
 pub use downline::{ActivityQuery, DegreeSums, DownlineQuery, active_counts, downlines};
 use insert::count_referees;
 pub use insert::{NewMember, insert_members, lock_forest, next_numbers};

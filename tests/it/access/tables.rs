@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 37] = [
+pub const ALLOWED: [(&str, &str, &str); 40] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -40,6 +40,7 @@ pub const ALLOWED: [(&str, &str, &str); 37] = [
     ("rewards", " { nodes { id } }", "AGFNVC"),
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
+    ("webhookSources", " { nodes { id } }", "A"),
     ("createCreator", "(input: {handle: \"\"}) { userErrors { code } }", "AG"),
     (
         "updateCreator",
@@ -64,6 +65,11 @@ pub const ALLOWED: [(&str, &str, &str); 37] = [
     ),
     ("generateLinks", "(input: {links: []}) { userErrors { code } }", "AG"),
     ("revokeLink", "(input: {linkId: \"link_00000000000000000000000000\"}) { userErrors { code } }", "AG"),
+    (
+        "moveMember",
+        "(input: {memberId: \"member_00000000000000000000000000\", reason: \"x\", idempotencyKey: \"k\"}) { userErrors { code } }",
+        "AG",
+    ),
     ("claimLink", "(input: {token: \"x\", userId: \"u\", idempotencyKey: \"k\"}) { userErrors { code } }", "AGI"),
     (
         "issueReward",
@@ -81,6 +87,11 @@ pub const ALLOWED: [(&str, &str, &str); 37] = [
     ("revokeApiKey", "(input: {keyId: \"key_00000000000000000000000000\"}) { userErrors { code } }", "A"),
     ("createWebhookSource", "(input: {name: \"\"}) { userErrors { code } }", "A"),
     (
+        "rotateWebhookSecret",
+        "(input: {sourceId: \"source_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
+    (
         "reviewFraudAlert",
         "(input: {alertId: \"alert_00000000000000000000000000\", verdict: DISMISS, note: \"x\"}) { userErrors { code } }",
         "AN",
@@ -91,7 +102,7 @@ pub const ALLOWED: [(&str, &str, &str); 37] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 47] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 50] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -226,6 +237,16 @@ pub const ARGUMENTS: [(&str, Kind, &str); 47] = [
         "mutation { revokeLink(input: {linkId: \"ID\"}) { link { id } userErrors { code path message } } }",
     ),
     (
+        "moveMember.input.memberId",
+        Kind::Member,
+        "mutation { moveMember(input: {memberId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { member { id } userErrors { code path message } } }",
+    ),
+    (
+        "moveMember.input.newReferrerId",
+        Kind::Member,
+        "mutation { moveMember(input: {memberId: \"MEMBER\", newReferrerId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { member { id } userErrors { code path message } } }",
+    ),
+    (
         "issueReward.input.campaignId",
         Kind::Campaign,
         "mutation { issueReward(input: {campaignId: \"ID\", creatorId: \"CREATOR\", kind: CREDIT, amount: {amount: \"1\", currency: \"USD\"}, reason: \"x\", idempotencyKey: \"ID\"}) { reward { id } userErrors { code path message } } }",
@@ -259,6 +280,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 47] = [
         "revokeApiKey.input.keyId",
         Kind::Key,
         "mutation { revokeApiKey(input: {keyId: \"ID\"}) { apiKey { id } userErrors { code path message } } }",
+    ),
+    (
+        "rotateWebhookSecret.input.sourceId",
+        Kind::Source,
+        "mutation { rotateWebhookSecret(input: {sourceId: \"ID\"}) { secret source { id } userErrors { code path message } } }",
     ),
     (
         "reviewFraudAlert.input.alertId",

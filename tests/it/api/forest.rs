@@ -97,13 +97,16 @@ async fn a_small_tree_answers_every_question() {
     assert_eq!(data["value"], json!([]));
 }
 
+/// A chain of 300 with a twig of one at every tenth member.
+fn chain_with_twigs() -> Vec<Option<usize>> {
+    let chain = (0..300_usize).map(|index| index.checked_sub(1));
+    chain.chain((0..30).map(|twig| Some(twig * 10))).collect()
+}
+
 #[tokio::test]
 async fn a_chain_over_segments_is_one_tree() {
     let app = TestApp::start().await;
-    // A chain of 300 with a twig of one at every tenth member.
-    let mut referrers: Vec<Option<usize>> = (0..300_usize).map(|index| index.checked_sub(1)).collect();
-    referrers.extend((0..30).map(|twig| Some(twig * 10)));
-    let ids = plant(&app, &referrers).await;
+    let ids = plant(&app, &chain_with_twigs()).await;
     assert!(app.sql_count("select count(*) from members where is_anchor").await >= 4);
     let query = "query($top: ID!, $deep: ID!, $after: String) { top: member(id: $top) {
             downline { size byDegree { degree members } }
@@ -132,5 +135,66 @@ async fn a_chain_over_segments_is_one_tree() {
         assert!(seen.is_sorted_by_key(|(depth, _)| *depth));
         let distinct: std::collections::HashSet<_> = seen.iter().collect();
         assert_eq!((seen.len(), distinct.len()), (below, below), "below {top}");
+    }
+}
+
+#[tokio::test]
+async fn the_newest_descendants_come_first_page_by_page() {
+    let app = TestApp::start().await;
+    let ids = plant(&app, &chain_with_twigs()).await;
+    let query = "query($top: ID!, $depth: Int, $after: String) { member(id: $top) {
+        descendants(orderBy: NEWEST, maxDepth: $depth, first: 7, after: $after) { nodes { externalId } pageInfo { hasNextPage endCursor } } } }";
+    for (depth, expected) in [
+        (json!(3), vec!["m307", "m73", "m72", "m71"]),
+        (json!(10), vec!["m307", "m80", "m79", "m78", "m77", "m76", "m75", "m74", "m73", "m72", "m71"]),
+    ] {
+        let (mut after, mut seen) = (Value::Null, Vec::new());
+        loop {
+            let data = app.data(query, json!({ "top": ids[70], "depth": depth, "after": after })).await;
+            let page = &data["member"]["descendants"];
+            seen.extend(names(&page["nodes"]));
+            after = page["pageInfo"]["endCursor"].clone();
+            if page["pageInfo"]["hasNextPage"] == false {
+                break;
+            }
+        }
+        assert_eq!(seen, expected, "depth {depth}");
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_of_nothing_is_refused() {
+    let app = TestApp::start().await;
+    let ids = plant(&app, &[None, Some(0)]).await;
+    let cursor = grapevine::base::Cursor::new(1, app.env.new_id()).encode();
+    let query = "query($top: ID!, $after: String) { member(id: $top) { descendants(after: $after) { nodes { id } } } }";
+    let answer = app.gql(query, json!({ "top": ids[0], "after": cursor })).await;
+    assert_eq!(answer["errors"][0]["extensions"]["code"], "INVALID", "{answer}");
+}
+
+#[tokio::test]
+async fn rankings_from_kept_sums_equal_those_that_are_counted() {
+    let app = TestApp::start().await;
+    let mut referrers = chain_with_twigs();
+    referrers.extend((0..40).map(|star| Some(if star < 25 { 61 } else { 126 })));
+    referrers.extend([None, Some(370), Some(370)]);
+    plant(&app, &referrers).await;
+    let source = app.source().await;
+    let sale = |index: usize| {
+        json!({ "event_type": "conversion", "event_id": format!("sale-{index}"), "timestamp": app.now().to_rfc3339(),
+                "user_id": format!("m{}", index * 7 % 373), "conversion_value": format!("{}.5", index * index % 97), "currency": "USD" })
+    };
+    app.post_signed(&source, &Value::Array((0..120).map(sale).collect())).await;
+    app.drain().await;
+    let query = "query($by: ReferrerRanking!, $hops: Int!, $since: DateTime, $first: Int!) {
+        topReferrers(by: $by, hops: $hops, since: $since, first: $first) { rank referrals value { amount } member { externalId } } }";
+    for by in ["DIRECT_REFERRALS", "MULTI_HOP_REFERRALS", "DIRECT_VALUE", "MULTI_HOP_VALUE"] {
+        for (hops, first) in [(1, 5), (3, 10), (10, 3), (10, 500)] {
+            let ask = |since: Value| json!({ "by": by, "hops": hops, "since": since, "first": first });
+            let kept = app.data(query, ask(Value::Null)).await;
+            let counted = app.data(query, ask(json!("2000-01-01T00:00:00Z"))).await;
+            assert_eq!(kept, counted, "{by} over {hops} hops");
+            assert!(kept["topReferrers"].as_array().unwrap().len() >= 3, "{by} over {hops} hops");
+        }
     }
 }

@@ -12,7 +12,7 @@ use grapevine::app::App;
 use grapevine::base::{Env, FixedClock, SeededChance, SystemChance, random_bytes};
 use grapevine::config::Settings;
 use grapevine::db::sql;
-use grapevine::ingest::{NewSource, create_source};
+use grapevine::ingest::{NewSource, create_source, reveal, source_by_id};
 use grapevine::platforms::{Scheme, sign_generic};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -126,11 +126,13 @@ impl TestApp {
 
     /// Makes a generic webhook source.
     pub async fn source(&self) -> TestSource {
-        let mut conn = self.db.conn().await.unwrap();
-        let input = NewSource { name: "test".into(), scheme: Scheme::Generic };
-        let made = create_source(&mut conn, &self.scope, &self.env, &self.keyring, input).await;
-        let (source, secret) = made.unwrap();
-        TestSource { slug: source.slug, secret }
+        self.source_of(Scheme::Generic, None).await
+    }
+
+    /// Makes a webhook source of this scheme, with a secret of its own choice if one is given.
+    pub async fn source_of(&self, scheme: Scheme, secret: Option<&str>) -> TestSource {
+        let input = NewSource { name: "test".into(), scheme, secret: secret.map(str::to_owned) };
+        make_source(&self.app, &self.scope, &input).await
     }
 
     /// Posts a body to a source, signed, and returns the status and the answer.
@@ -164,6 +166,15 @@ impl TestApp {
     pub fn database_url(&self) -> &str {
         &self.database.url
     }
+}
+
+/// Makes a webhook source in this scope.
+pub async fn make_source(app: &App, scope: &Scope, input: &NewSource) -> TestSource {
+    let mut conn = app.db.conn().await.unwrap();
+    let made = create_source(&mut conn, scope, &app.env, &app.keyring, input).await.unwrap();
+    let source = source_by_id(&mut conn, scope, made.source_id).await.unwrap().unwrap();
+    let secret = reveal(scope, &app.keyring, &made).unwrap();
+    TestSource { slug: source.slug, secret }
 }
 
 impl Drop for TestApp {
@@ -217,6 +228,7 @@ fn settings(database: &Database, address: SocketAddr) -> Settings {
         redis_prefix: format!("{}:", hex::encode(random_bytes::<8>(&SystemChance))),
         secret: [7; 32],
         data_dir: target_dir().join("test-data").join(&database.name),
+        rate_limits: grapevine::config::RateLimits::default(),
     }
 }
 

@@ -6,6 +6,6 @@ mod database;
 pub mod peers;
 mod servers;
 
-pub use app::{TestApp, TestSource};
+pub use app::{TestApp, TestSource, make_source};
 pub use database::{Database, connect};
 pub use servers::{servers, target_dir};
