@@ -13,6 +13,8 @@ use crate::ingest::{Source, note_event, source_by_slug};
 const CACHE_TIME: Duration = Duration::from_secs(10);
 const CACHE_ENTRIES_MAX: usize = 1_000;
 const SLUG_LENGTH_MAX: usize = 100;
+/// The sender waits for its answer no longer than this for that moment to be kept.
+const NOTE_TIME: Duration = Duration::from_secs(1);
 /// How exactly the moment of the last event is kept.
 const NOTE_US: i64 = 60 * 1_000_000;
 
