@@ -102,7 +102,7 @@ const BIG: &str = concat!(
 );
 
 async fn newest(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i32, page: &Page) -> Result<Vec<Member>> {
-    let query = DownlineQuery { degrees_max, since: None, has_value: false, has_rewards: false };
+    let query = DownlineQuery::of_all(degrees_max, None);
     let sums = downlines(conn, scope, &[(top.id, query)]).await?.remove(&(top.id, query)).unwrap_or_default();
     let size: i64 = sums.iter().map(|sums| sums.member_count).sum();
     let before = page.after.map(|after| after.time());

@@ -13,7 +13,7 @@ use crate::support::TestApp;
 
 const MEMBERS: &str = "query($after: String, $since: DateTime) { members(first: 100, after: $after) { totalCount pageInfo { hasNextPage endCursor }
     nodes { id externalId status depth refereeCount referrer { id } root { id } path ancestors { id } near: ancestors(hops: 3) { id } campaign { id }
-        moves { fromReferrer { id } toReferrer { id } movedMembers reason }
+        moves { previousReferrer { id } newReferrer { id } movedMembers reason }
         downline { ...D } near2: downline(maxDepth: 2) { ...D } near64: downline(maxDepth: 64) { ...D }
         since: downline(since: $since) { ...D } sinceNear: downline(maxDepth: 3, since: $since) { ...D } } } }
     fragment D on Downline { size activeLast30Days value { amount } byDegree { degree members activated value { amount } } }";
@@ -23,6 +23,10 @@ const REFEREES: &str = "query($id: ID!, $first: Int, $after: String) { member(id
 
 const DESCENDANTS: &str = "query($id: ID!, $first: Int, $after: String, $maxDepth: Int) { member(id: $id) {
     list: descendants(first: $first, after: $after, maxDepth: $maxDepth) {
+        totalCount nodes { id } pageInfo { hasNextPage hasPreviousPage endCursor } } } }";
+
+const NEWEST: &str = "query($id: ID!, $first: Int, $after: String, $maxDepth: Int) { member(id: $id) {
+    list: descendants(first: $first, after: $after, maxDepth: $maxDepth, orderBy: NEWEST) {
         totalCount nodes { id } pageInfo { hasNextPage hasPreviousPage endCursor } } } }";
 
 /// Compares every answer. Lists of descendants, ways and trees are drawn from the dice.
@@ -69,8 +73,8 @@ async fn compare_members(app: &TestApp, view: &View<'_>, dice: &Dice) {
 fn compare_moves(view: &View<'_>, id: Uuid, listed: &Value) {
     let end = |end: &Value| (!end.is_null()).then(|| from_id(&end["id"]));
     let read = |one: &Value| Moved {
-        from_id: end(&one["fromReferrer"]),
-        to_id: end(&one["toReferrer"]),
+        from_id: end(&one["previousReferrer"]),
+        to_id: end(&one["newReferrer"]),
         member_count: usize::try_from(one["movedMembers"].as_u64().unwrap()).unwrap(),
         reason: one["reason"].as_str().unwrap().to_owned(),
     };
@@ -149,20 +153,25 @@ pub async fn pages(app: &TestApp, query: &str, id: Uuid, first: usize, depth_max
     }
 }
 
-/// Compares a list of descendants, read in pages of any size: by degree, those of one referrer together.
+/// Compares a list of descendants, read in pages of any size: by degree, those of one referrer together; and the newest first.
 pub async fn compare_descendants(app: &TestApp, view: &View<'_>, dice: &Dice, top: Uuid, depth_max: Option<usize>) {
     let expected: HashMap<Uuid, usize> = view.below(top, depth_max.unwrap_or(usize::MAX)).into_iter().collect();
-    let first = match expected.len() {
+    let expected_count = expected.len();
+    let first = match expected_count {
         0..60 => *dice.pick(&[1, 3, 7, 50, 500]),
         _ => *dice.pick(&[17, 50, 200, 500]),
     };
     let (rows, count) = pages(app, DESCENDANTS, top, first, depth_max).await;
     let place = format!("descendants of {top} to {depth_max:?} by {first}");
-    assert_eq!((rows.len(), count), (expected.len(), expected.len()), "{place}");
+    assert_eq!((rows.len(), count), (expected_count, expected_count), "{place}");
     assert_eq!(rows.iter().collect::<HashSet<_>>(), expected.keys().collect(), "{place}");
     assert!(rows.is_sorted_by_key(|id| expected[id]), "{place}: not by degree");
     let mut referrers: Vec<Uuid> = rows.iter().filter_map(|id| view.node(*id).referrer_id).collect();
     referrers.dedup();
     let distinct: HashSet<&Uuid> = referrers.iter().collect();
     assert_eq!(referrers.len(), distinct.len(), "{place}: referees of one member do not stand together");
+    let (rows, count) = pages(app, NEWEST, top, first, depth_max).await;
+    let mut newest: Vec<Uuid> = expected.into_keys().collect();
+    newest.sort_by_key(|id| std::cmp::Reverse((view.node(*id).joined_at, *id)));
+    assert_eq!((rows, count), (newest, expected_count), "{place}, newest first");
 }

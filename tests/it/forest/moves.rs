@@ -15,7 +15,7 @@ const MOVE: &str = "mutation($i: MoveMemberInput!) { moveMember(input: $i) {
     member { id depth referrer { id } } userErrors { code path message } } }";
 
 const PLACE: &str = "query($id: ID!) { member(id: $id) { depth path refereeCount root { id }
-    moves { fromReferrer { id } toReferrer { id } movedMembers reason movedAt } downline { size byDegree { degree members } } } }";
+    moves { previousReferrer { id } newReferrer { id } movedMembers reason movedAt } downline { size byDegree { degree members } } } }";
 
 fn input(id: Uuid, to_id: Option<Uuid>, key: &str) -> Value {
     json!({ "memberId": super::to_id(id), "newReferrerId": to_id.map(super::to_id), "reason": "A test.", "idempotencyKey": key })
@@ -193,7 +193,7 @@ async fn a_member_remembers_its_moves_the_latest_first() {
     let moves = place(&app, ids[2]).await["moves"].take();
     let [at, later] = [app.now() - TimeDelta::seconds(1), app.now()].map(|at| at.to_rfc3339());
     let end = |id: Option<Uuid>| json!(id.map(|id| json!({ "id": to_id(id) })));
-    let made = |from, to, at: &str| json!({ "fromReferrer": end(from), "toReferrer": end(to), "movedMembers": 3, "reason": "A test.", "movedAt": at });
+    let made = |from, to, at: &str| json!({ "previousReferrer": end(from), "newReferrer": end(to), "movedMembers": 3, "reason": "A test.", "movedAt": at });
     assert_eq!(moves, json!([made(Some(ids[1]), None, &later), made(Some(ids[0]), Some(ids[1]), &at)]));
     assert_eq!(place(&app, ids[3]).await["moves"], json!([]), "who was taken along was not moved by hand");
     assert_eq!(app.sql_count("select count(*) from member_moves where api_key_id is not null").await, 2);
@@ -202,7 +202,7 @@ async fn a_member_remembers_its_moves_the_latest_first() {
         shift(&app, ids[2], Some(ids[round % 2])).await;
     }
     let moves = place(&app, ids[2]).await["moves"].take();
-    assert_eq!((moves.as_array().unwrap().len(), &moves[0]["toReferrer"]["id"]), (100, &json!(to_id(ids[0]))));
+    assert_eq!((moves.as_array().unwrap().len(), &moves[0]["newReferrer"]["id"]), (100, &json!(to_id(ids[0]))));
 }
 
 #[tokio::test]

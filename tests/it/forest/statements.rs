@@ -59,7 +59,7 @@ async fn the_number_of_statements_does_not_grow_with_the_number_of_members() {
             "downline { size activeLast30Days value { amount } byDegree { degree rewards { amount } } } near: downline(maxDepth: 2) { size }",
         ),
         ("downlines since", "downline(since: \"2026-08-01T00:00:00Z\") { size activeLast30Days value { amount } }"),
-        ("moves", "moves { reason movedMembers fromReferrer { id } toReferrer { id } }"),
+        ("moves", "moves { reason movedMembers previousReferrer { id } newReferrer { id } }"),
     ] {
         compare(&app, what, &lists(list), &line, 3, 100).await;
     }
