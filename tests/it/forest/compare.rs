@@ -12,10 +12,16 @@ use super::{Dice, amount, assert_same, cuts, from_id, to_id};
 use crate::support::TestApp;
 
 const MEMBERS: &str = "query($after: String, $since: DateTime) { members(first: 100, after: $after) { totalCount pageInfo { hasNextPage endCursor }
-    nodes { id externalId status depth refereeCount referrer { id } root { id } path ancestors { id } near: ancestors(hops: 3) { id } campaign { id }
+    nodes { id externalId status depth refereeCount referrer { id } root { id } path near: ancestors(hops: 3) { id } campaign { id }
         moves { previousReferrer { id } newReferrer { id } movedMembers reason }
-        downline { ...D } near2: downline(maxDepth: 2) { ...D } near64: downline(maxDepth: 64) { ...D }
-        since: downline(since: $since) { ...D } sinceNear: downline(maxDepth: 3, since: $since) { ...D } } } }
+        downline { ...D } near2: downline(maxDepth: 2) { ...D } sinceNear: downline(maxDepth: 3, since: $since) { ...D }
+        all: downline { ...S } near64: downline(maxDepth: 64) { ...S } since: downline(since: $since) { ...S } } } }
+    fragment S on Downline { size activeLast30Days value { amount } }
+    fragment D on Downline { ...S byDegree { degree members activated value { amount } } }";
+
+/// What is long for a deep member, and asked for one at a time.
+const LINE: &str = "query($id: ID!, $since: DateTime) { member(id: $id) { ancestors { id }
+    near64: downline(maxDepth: 64) { ...D } since: downline(since: $since) { ...D } } }
     fragment D on Downline { size activeLast30Days value { amount } byDegree { degree members activated value { amount } } }";
 
 const REFEREES: &str = "query($id: ID!, $first: Int, $after: String) { member(id: $id) {
@@ -31,7 +37,8 @@ const NEWEST: &str = "query($id: ID!, $first: Int, $after: String, $maxDepth: In
 
 /// Compares every answer. Lists of descendants, ways and trees are drawn from the dice.
 pub async fn compare(app: &TestApp, view: &View<'_>, dice: &Dice) {
-    compare_members(app, view, dice).await;
+    let since = view.now - TimeDelta::days(i64::try_from(1 + dice.below(40)).unwrap());
+    compare_members(app, view, since).await;
     for id in view.model.nodes.keys().filter(|id| !view.referees(**id).is_empty()) {
         let first = *dice.pick(&[1, 2, 5, 20, 500]);
         let (rows, count) = pages(app, REFEREES, *id, first.min(1 + view.referees(*id).len()), None).await;
@@ -43,12 +50,23 @@ pub async fn compare(app: &TestApp, view: &View<'_>, dice: &Dice) {
         let top = if index < 4 { tops[index.min(tops.len() - 1)] } else { *dice.pick(&tops) };
         let depth_max = *dice.pick(&[None, None, Some(1), Some(2), Some(5), Some(62), Some(63), Some(64), Some(100)]);
         compare_descendants(app, view, dice, top, depth_max).await;
+        compare_line(app, view, top, since).await;
+        compare_line(app, view, *dice.pick(&tops), since).await;
     }
     cuts::compare(app, view, dice).await;
 }
 
-async fn compare_members(app: &TestApp, view: &View<'_>, dice: &Dice) {
-    let since = view.now - TimeDelta::days(i64::try_from(1 + dice.below(40)).unwrap());
+async fn compare_line(app: &TestApp, view: &View<'_>, id: Uuid, since: DateTime<Utc>) {
+    let found = app.data(LINE, json!({ "id": to_id(id), "since": since })).await;
+    let expected = json!({
+        "ancestors": view.ancestors(id).iter().map(|id| json!({ "id": to_id(*id) })).collect::<Vec<_>>(),
+        "near64": downline(view, id, 64, None),
+        "since": downline(view, id, usize::MAX, Some(since)),
+    });
+    assert_same(&found["member"], &expected, &to_id(id));
+}
+
+async fn compare_members(app: &TestApp, view: &View<'_>, since: DateTime<Utc>) {
     let mut expected: Vec<Uuid> = view.model.nodes.keys().copied().collect();
     expected.sort_by_key(|id| (view.node(*id).joined_at, *id));
     let (mut found, mut after) = (Vec::new(), Value::Null);
@@ -109,15 +127,22 @@ fn member(view: &View<'_>, id: Uuid, since: DateTime<Utc>) -> Value {
         "referrer": node.referrer_id.as_ref().map(name),
         "root": name(above.last().unwrap_or(&id)),
         "path": above.iter().rev().chain([&id]).map(|id| to_id(*id)).collect::<Vec<_>>(),
-        "ancestors": above.iter().map(name).collect::<Vec<_>>(),
         "near": above.iter().take(3).map(name).collect::<Vec<_>>(),
         "campaign": node.campaign_id.map(|id| json!({ "id": grapevine::base::Kind::Campaign.id(id) })),
         "downline": downline(view, id, usize::MAX, None),
         "near2": downline(view, id, 2, None),
-        "near64": downline(view, id, 64, None),
-        "since": downline(view, id, usize::MAX, Some(since)),
         "sinceNear": downline(view, id, 3, Some(since)),
+        "all": sums(view, id, usize::MAX, None),
+        "near64": sums(view, id, 64, None),
+        "since": sums(view, id, usize::MAX, Some(since)),
     })
+}
+
+/// The sums of all degrees of a downline together.
+fn sums(view: &View<'_>, id: Uuid, degrees_max: usize, since: Option<DateTime<Utc>>) -> Value {
+    let mut sums = downline(view, id, degrees_max, since);
+    sums.as_object_mut().unwrap().remove("byDegree");
+    sums
 }
 
 /// A downline as the API has to show it.

@@ -17,8 +17,9 @@ async fn tell(app: &TestApp, mut events: Value) {
     for event in events.as_array_mut().unwrap().iter_mut().filter(|event| event["timestamp"].is_null()) {
         event["timestamp"] = json!(app.now());
     }
-    let query = "mutation($e: [EventInput!]!) { ingestEvents(input: {events: $e}) { results { status } } }";
-    app.data(query, json!({ "e": events })).await;
+    let query = "mutation($e: [EventInput!]!) { ingestEvents(input: {events: $e}) { results { code reason } } }";
+    let taken = app.data(query, json!({ "e": events })).await["ingestEvents"]["results"].take();
+    assert!(taken.as_array().unwrap().iter().all(|one| one["code"].is_null()), "{taken}");
     app.drain().await;
     app.advance(TimeDelta::minutes(1));
 }
@@ -262,6 +263,7 @@ async fn a_touch_that_arrives_after_a_move_shares_with_the_line_of_each_owner_s_
     let query =
         "mutation($i: GenerateLinkInput!) { generateLink(input: $i) { link { token } userErrors { message } } }";
     let made = app.data(query, json!({ "i": { "campaignId": campaign_id, "memberExternalId": "kim" } })).await;
+    assert_eq!(made["generateLink"]["userErrors"], json!([]));
     let token = &made["generateLink"]["link"]["token"];
     shift(&app, "ann", "kim").await;
     // Bob came by Kim's link half a minute before he bought: half of the credit is hers.

@@ -1,5 +1,5 @@
-//! A chain of ten thousand and a star of any size pass every query and every mutation. `GRAPEVINE_CHAIN_MEMBERS` and
-//! `GRAPEVINE_STAR_MEMBERS` set the sizes; how long each question took is printed.
+//! A chain of ten thousand and a star of any size pass every query and every mutation. `GRAPEVINE_TEST_CHAIN_MEMBERS` and
+//! `GRAPEVINE_TEST_STAR_MEMBERS` set the sizes; how long each question took is printed.
 
 use std::time::Instant;
 
@@ -68,6 +68,15 @@ async fn first_places(app: &TestApp) -> Vec<Value> {
     found
 }
 
+/// The descendants who joined last, by their places in the order in which all joined.
+async fn newest(app: &TestApp, what: &str, id: Uuid, ids: &[Uuid]) -> Vec<usize> {
+    let fields = "list: descendants(first: 50, orderBy: NEWEST) { nodes { id } }";
+    let found = of_member(app, &format!("{what}: descendants(orderBy: NEWEST)"), id, fields).await;
+    let nodes = found["list"]["nodes"].as_array().unwrap().clone();
+    let place = |node: &Value| ids.iter().position(|id| node["id"] == to_id(*id)).unwrap();
+    nodes.iter().map(place).collect()
+}
+
 /// The rows of a list and whether more follow.
 fn rows(list: &Value) -> (usize, bool) {
     (list["nodes"].as_array().unwrap().len(), list["pageInfo"]["hasNextPage"] == true)
@@ -76,12 +85,12 @@ fn rows(list: &Value) -> (usize, bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_of_ten_thousand_passes_every_query_and_mutation() {
     let app = TestApp::start().await;
-    let length = usize::try_from(setting("GRAPEVINE_CHAIN_MEMBERS", 10_000)).unwrap();
+    let length = usize::try_from(setting("GRAPEVINE_TEST_CHAIN_MEMBERS", 10_000)).unwrap();
     let begin = Instant::now();
     let ids = grow(&app, "m", &chain(length)).await;
     eprintln!("{:>9.1} ms  a chain of {length}", begin.elapsed().as_secs_f64() * 1e3);
     app.execute("analyze members").await;
-    let (top, middle, end) = (ids[0], ids[length / 2], ids[length - 1]);
+    let (top, end) = (ids[0], ids[length - 1]);
     let below = |place: usize| json!(length - 1 - place);
 
     let found = of_member(
@@ -97,49 +106,12 @@ async fn a_chain_of_ten_thousand_passes_every_query_and_mutation() {
     assert!(found["path"].as_array().unwrap().iter().eq(ids.iter().map(|id| to_id(*id)).collect::<Vec<_>>().iter()));
     let found = of_member(&app, "the end: ancestors", end, "ancestors { id }").await;
     assert_eq!(found["ancestors"].as_array().unwrap().len(), length - 1);
-    for (place, id) in [(0, top), (length / 2, middle), (length - 1, end)] {
-        let found =
-            of_member(&app, &format!("member {place}: referees"), id, "referees { totalCount nodes { id } }").await;
-        assert_eq!(found["referees"]["totalCount"], usize::from(place + 1 < length));
-        let found = of_member(&app, &format!("member {place}: downline"), id, SUMS).await;
-        assert_eq!(found["downline"]["size"], below(place));
-        assert_eq!(found["downline"]["byDegree"].as_array().unwrap().len(), length - 1 - place);
-        let found = of_member(
-            &app,
-            &format!("member {place}: downline(maxDepth: 100)"),
-            id,
-            "downline(maxDepth: 100) { size activeLast30Days }",
-        )
-        .await;
-        assert_eq!(found["downline"]["size"], 100.min(length - 1 - place));
-        let found = of_member(
-            &app,
-            &format!("member {place}: downline(since:)"),
-            id,
-            "downline(since: \"2020-01-01T00:00:00Z\") { size value { amount } activeLast30Days }",
-        )
-        .await;
-        assert_eq!(
-            (&found["downline"]["size"], &found["downline"]["activeLast30Days"]),
-            (&below(place), &below(place))
-        );
-        for first in [20, 500] {
-            let fields =
-                format!("descendants(first: {first}) {{ totalCount nodes {{ id }} pageInfo {{ hasNextPage }} }}");
-            let found = of_member(&app, &format!("member {place}: descendants(first: {first})"), id, &fields).await;
-            let expected = first.min(length - 1 - place);
-            assert_eq!(rows(&found["descendants"]), (expected, expected == first));
-        }
-        let query = "query($id: ID!) { referralTree(rootId: $id, maxDepth: 100) { truncated nodes { depth downlineSize riskScore } } }";
-        let tree = ask(
-            &app,
-            &format!("member {place}: referralTree(maxDepth: 100)"),
-            query,
-            json!({ "id": to_id(id) }),
-            "/referralTree",
-        )
-        .await;
-        assert_eq!(tree["nodes"].as_array().unwrap().len(), 101.min(length - place));
+    let sizes = "{ members(first: 100) { nodes { downline { size value { amount } } } } }";
+    let found = ask(&app, "the sizes of a page of members", sizes, json!({}), "/members/nodes").await;
+    let found = found.as_array().unwrap().iter().map(|node| &node["downline"]["size"]);
+    assert!(found.eq((0..100).map(below).collect::<Vec<_>>().iter()));
+    for place in [0, length / 2, length - 1] {
+        chain_answers(&app, &ids, place).await;
     }
     let way = "query($a: ID!, $b: ID!) { referralPath(fromId: $a, toId: $b) { hops commonAncestor { id } } }";
     let found =
@@ -147,6 +119,53 @@ async fn a_chain_of_ten_thousand_passes_every_query_and_mutation() {
             .await;
     assert_eq!((&found["hops"], &found["commonAncestor"]["id"]), (&below(0), &json!(to_id(top))));
     chain_changes(&app, &ids).await;
+}
+
+/// Everything that can be asked about one member of a chain.
+async fn chain_answers(app: &TestApp, ids: &[Uuid], place: usize) {
+    let (length, id) = (ids.len(), ids[place]);
+    let below = |place: usize| json!(length - 1 - place);
+    let found = of_member(app, &format!("member {place}: referees"), id, "referees { totalCount nodes { id } }").await;
+    assert_eq!(found["referees"]["totalCount"], usize::from(place + 1 < length));
+    let found = of_member(app, &format!("member {place}: downline"), id, SUMS).await;
+    assert_eq!(found["downline"]["size"], below(place));
+    assert_eq!(found["downline"]["byDegree"].as_array().unwrap().len(), length - 1 - place);
+    let found = of_member(
+        app,
+        &format!("member {place}: downline(maxDepth: 100)"),
+        id,
+        "downline(maxDepth: 100) { size activeLast30Days }",
+    )
+    .await;
+    assert_eq!(found["downline"]["size"], 100.min(length - 1 - place));
+    let found = of_member(
+        app,
+        &format!("member {place}: downline(since:)"),
+        id,
+        "downline(since: \"2020-01-01T00:00:00Z\") { size value { amount } activeLast30Days }",
+    )
+    .await;
+    assert_eq!((&found["downline"]["size"], &found["downline"]["activeLast30Days"]), (&below(place), &below(place)));
+    for first in [20, 500] {
+        let fields = format!("descendants(first: {first}) {{ totalCount nodes {{ id }} pageInfo {{ hasNextPage }} }}");
+        let found = of_member(app, &format!("member {place}: descendants(first: {first})"), id, &fields).await;
+        let expected = first.min(length - 1 - place);
+        assert_eq!(rows(&found["descendants"]), (expected, expected == first));
+    }
+    let last = (place + 1..length).rev().take(50);
+    assert_eq!(newest(app, &format!("member {place}"), id, ids).await, last.collect::<Vec<_>>());
+    let query = "query($id: ID!) { referralTree(rootId: $id, maxDepth: 100) { truncated nodes { depth downlineSize riskScore } } }";
+    let tree = ask(
+        app,
+        &format!("member {place}: referralTree(maxDepth: 100)"),
+        query,
+        json!({ "id": to_id(id) }),
+        "/referralTree",
+    )
+    .await;
+    let sizes: Vec<&Value> = tree["nodes"].as_array().unwrap().iter().map(|node| &node["downlineSize"]).collect();
+    let shown = place..length.min(place + 101);
+    assert_eq!(sizes, shown.map(below).collect::<Vec<_>>().iter().collect::<Vec<_>>());
 }
 
 async fn chain_changes(app: &TestApp, ids: &[Uuid]) {
@@ -193,7 +212,7 @@ async fn chain_changes(app: &TestApp, ids: &[Uuid]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_star_passes_every_query_and_mutation() {
     let app = TestApp::start().await;
-    let count = usize::try_from(setting("GRAPEVINE_STAR_MEMBERS", 20_000)).unwrap();
+    let count = usize::try_from(setting("GRAPEVINE_TEST_STAR_MEMBERS", 20_000)).unwrap();
     // The centre stands 63 levels down, where a segment ends.
     let mut above = chain(64);
     above.extend(std::iter::repeat_n(Some(63), count));
@@ -263,10 +282,21 @@ async fn star_answers(app: &TestApp, ids: &[Uuid]) {
         )
         .await;
         assert_eq!(found["downline"]["size"], count + more);
+        let last = (0..ids.len()).rev().take(50);
+        assert_eq!(newest(app, who, id, ids).await, last.collect::<Vec<_>>());
         let query = "query($id: ID!) { referralTree(rootId: $id, maxDepth: 3, perNode: 500) { truncated nodes { depth downlineSize riskScore value { amount } } } }";
-        ask(app, &format!("{who}: referralTree(perNode: 500)"), query, json!({ "id": to_id(id) }), "/referralTree")
-            .await;
+        let what = format!("{who}: referralTree(perNode: 500)");
+        let tree = ask(app, &what, query, json!({ "id": to_id(id) }), "/referralTree").await;
+        assert_eq!(tree["nodes"][0]["downlineSize"], count + more);
     }
+    leaf_answers(app, ids).await;
+    ask(app, "members: the first page", "{ members(first: 500) { nodes { id } } }", json!({}), "/members").await;
+    let total = ask(app, "members: the count", "{ members { totalCount } }", json!({}), "/members/totalCount").await;
+    assert_eq!(total, count + 64);
+}
+
+async fn leaf_answers(app: &TestApp, ids: &[Uuid]) {
+    let (top, centre, count) = (ids[0], ids[63], ids.len() - 64);
     let leaf = ids[64 + count / 2];
     let found =
         of_member(app, "a leaf: path, ancestors, root", leaf, "path ancestors { id } root { id } downline { size }")
@@ -282,9 +312,6 @@ async fn star_answers(app: &TestApp, ids: &[Uuid]) {
     )
     .await;
     assert_eq!(found, json!({ "hops": 2, "commonAncestor": { "id": to_id(centre) } }));
-    ask(app, "members: the first page", "{ members(first: 500) { nodes { id } } }", json!({}), "/members").await;
-    let total = ask(app, "members: the count", "{ members { totalCount } }", json!({}), "/members/totalCount").await;
-    assert_eq!(total, count + 64);
 }
 
 async fn star_changes(app: &TestApp, ids: &[Uuid]) {

@@ -1,5 +1,9 @@
 //! The forest under attack: everything that it answers is compared with a plain model in memory, whatever happens to it and whoever
 //! else writes at the same moment. `model.rs` says what must be so, `random.rs` is the storm.
+//!
+//! The environment sets how much: `GRAPEVINE_TEST_FOREST_SEED`, `..._FOREST_ROUNDS` and `..._FOREST_STEPS` (the storm),
+//! `GRAPEVINE_TEST_RACE_ROUNDS` (the races), `GRAPEVINE_TEST_CHAIN_MEMBERS` and `GRAPEVINE_TEST_STAR_MEMBERS` (`large.rs`, which prints
+//! how long each question took).
 
 mod answers;
 mod compare;

@@ -33,7 +33,7 @@ async fn of_two_moves_that_would_make_a_cycle_one_wins_and_the_other_is_told() {
     let mut above = chain(70);
     above.extend(chain(70).into_iter().map(|one| one.map(|one| one + 70)));
     let ids = grow(&app, "m", &above).await;
-    for round in 0..setting("GRAPEVINE_RACE_ROUNDS", 20) {
+    for round in 0..setting("GRAPEVINE_TEST_RACE_ROUNDS", 20) {
         let (one, other) = tokio::join!(
             shift(&app, ids[0], Some(ids[139]), format!("one {round}")),
             shift(&app, ids[70], Some(ids[69]), format!("other {round}")),
@@ -55,7 +55,7 @@ async fn of_two_moves_that_would_make_a_cycle_one_wins_and_the_other_is_told() {
 async fn of_five_moves_in_a_ring_at_least_one_is_refused_and_the_forest_stays_one() {
     let app = TestApp::start().await;
     let ids = grow(&app, "m", &[None; 5]).await;
-    for round in 0..setting("GRAPEVINE_RACE_ROUNDS", 20) {
+    for round in 0..setting("GRAPEVINE_TEST_RACE_ROUNDS", 20) {
         let moves = (0..5).map(|n| shift(&app, ids[n], Some(ids[(n + 1) % 5]), format!("{n} {round}")));
         let made = futures_util::future::join_all(moves).await;
         assert_eq!(made.iter().filter(|made| is_refused(made)).count(), 1, "only the last one closes the ring");

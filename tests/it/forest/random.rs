@@ -1,5 +1,5 @@
 //! The storm: many connections write to one brand at once, whatever comes to their minds, and at each pause every answer is compared with
-//! the model. `GRAPEVINE_FOREST_SEED` chooses the storm, `GRAPEVINE_FOREST_ROUNDS` and `GRAPEVINE_FOREST_STEPS` how long it lasts.
+//! the model. `GRAPEVINE_TEST_FOREST_SEED` chooses the storm, `GRAPEVINE_TEST_FOREST_ROUNDS` and `GRAPEVINE_TEST_FOREST_STEPS` how long it lasts.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -292,9 +292,9 @@ async fn rage(storm: &Arc<Storm>, seed: u64, steps: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_many_writers_do_at_once_the_forest_is_the_one_of_a_plain_model() {
-    let seed = setting("GRAPEVINE_FOREST_SEED", 20_260_815);
-    let (rounds, steps) = (setting("GRAPEVINE_FOREST_ROUNDS", 2), setting("GRAPEVINE_FOREST_STEPS", 20));
-    eprintln!("GRAPEVINE_FOREST_SEED={seed}");
+    let seed = setting("GRAPEVINE_TEST_FOREST_SEED", 20_260_815);
+    let (rounds, steps) = (setting("GRAPEVINE_TEST_FOREST_ROUNDS", 2), setting("GRAPEVINE_TEST_FOREST_STEPS", 20));
+    eprintln!("GRAPEVINE_TEST_FOREST_SEED={seed}");
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).try_init();
     let dice = Dice::of(seed);
     let storm = Arc::new(Storm::gather(&dice).await);
