@@ -262,7 +262,7 @@ async fn a_touch_that_arrives_after_a_move_shares_with_the_line_of_each_owner_s_
     tell(&app, json!([join("kim", Some("zoe"))])).await;
     let query =
         "mutation($i: GenerateLinkInput!) { generateLink(input: $i) { link { token } userErrors { message } } }";
-    let made = app.data(query, json!({ "i": { "campaignId": campaign_id, "memberExternalId": "kim" } })).await;
+    let made = app.data(query, json!({ "i": { "campaignId": campaign_id, "memberExternalId": "kim", "destinationUrl": "https://acme.example/" } })).await;
     assert_eq!(made["generateLink"]["userErrors"], json!([]));
     let token = &made["generateLink"]["link"]["token"];
     shift(&app, "ann", "kim").await;

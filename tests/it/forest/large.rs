@@ -1,5 +1,5 @@
-//! A chain of ten thousand and a star of any size pass every query and every mutation. `GRAPEVINE_TEST_CHAIN_MEMBERS` and
-//! `GRAPEVINE_TEST_STAR_MEMBERS` set the sizes; how long each question took is printed.
+//! A chain and a star of any size pass every query and every mutation. `GRAPEVINE_TEST_CHAIN_MEMBERS` and
+//! `GRAPEVINE_TEST_STAR_MEMBERS` set the sizes, 10000 and 1000000 in full; how long each question took is printed.
 
 use std::time::Instant;
 
@@ -83,9 +83,9 @@ fn rows(list: &Value) -> (usize, bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chain_of_ten_thousand_passes_every_query_and_mutation() {
+async fn a_chain_passes_every_query_and_mutation() {
     let app = TestApp::start().await;
-    let length = usize::try_from(setting("GRAPEVINE_TEST_CHAIN_MEMBERS", 10_000)).unwrap();
+    let length = usize::try_from(setting("GRAPEVINE_TEST_CHAIN_MEMBERS", 2_500)).unwrap();
     let begin = Instant::now();
     let ids = grow(&app, "m", &chain(length)).await;
     eprintln!("{:>9.1} ms  a chain of {length}", begin.elapsed().as_secs_f64() * 1e3);
