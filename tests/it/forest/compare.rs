@@ -51,8 +51,8 @@ pub async fn compare(app: &TestApp, view: &View<'_>, dice: &Dice) {
     }
     let mut tops: Vec<Uuid> = view.model.nodes.keys().copied().collect();
     tops.sort_by_key(|id| std::cmp::Reverse(view.below(*id, usize::MAX).len()));
-    for index in 0..8_usize {
-        let top = if index < 3 { tops[index.min(tops.len() - 1)] } else { *dice.pick(&tops) };
+    for index in 0..5_usize {
+        let top = if index < 2 { tops[index.min(tops.len() - 1)] } else { *dice.pick(&tops) };
         let depth_max = *dice.pick(&[None, None, Some(1), Some(2), Some(5), Some(62), Some(63), Some(64), Some(100)]);
         compare_descendants(app, view, dice, top, depth_max).await;
         compare_line(app, view, top, since).await;
