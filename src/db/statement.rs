@@ -22,6 +22,10 @@ pub struct Bound<Inner, Type, Value> {
 }
 
 /// A raw statement. Bind its values in the order of their numbers.
+///
+/// PostgreSQL plans a prepared statement anew on each call as long as it hopes to gain by seeing the values, and for an array or a limit
+/// it always hopes. For a look-up of a few rows that costs more than the look-up: `(select $2)` hides such a value, so that the statement
+/// is planned once. Leave values in the open where the best plan depends on them.
 #[must_use]
 pub fn sql(text: &'static str) -> Sql {
     Sql(text)

@@ -89,8 +89,10 @@ const SMALL: &str = concat!(
     member_columns!(),
     " from segments s
      cross join lateral generate_series(s.depth + 1, least(s.top_depth + $3, (s.depth / 63 + 1) * 63)) as d (depth)
-     join members m on m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
-     where (m.joined_at, m.id) < (coalesce($4, 'infinity'), $5)
+     cross join lateral (
+         select * from members
+         where brand_id = $1 and depth = d.depth and path >= s.low and path < s.high
+             and (joined_at, id) < (coalesce($4, 'infinity'), $5) offset 0) m
      order by m.joined_at desc, m.id desc limit $6"
 );
 
@@ -149,9 +151,9 @@ async fn degrees(
          cross join lateral (
              select * from members m
              where m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
-                 and ($5::int4 is null or m.depth > $5 or m.path > $6::ltree)
-             order by m.path limit $7) m
-         order by m.depth, m.path limit $7"
+                 and ((select $5::int4) is null or m.depth > (select $5) or m.path > (select $6)::ltree)
+             order by m.path limit (select $7)) m
+         order by m.depth, m.path limit (select $7)"
     ))
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(vec![top_id])

@@ -62,6 +62,8 @@ pub struct DegreeSums {
     pub reward_minor: i64,
 }
 
+// `offset 0` keeps a look-up per degree what it is: else PostgreSQL may rather read the whole brand by depth, and join the degrees to it.
+
 /// Joins what the tops earned to `counted`.
 macro_rules! with_earnings {
     ($counted:literal) => {
@@ -72,8 +74,8 @@ macro_rules! with_earnings {
             "), earned as (
                  select beneficiary_member_id as top_id, degree::int4 as degree, sum(amount_minor - reversed_minor)::int8 as reward_minor
                  from rewards
-                 where $5 and brand_id = $1 and beneficiary_member_id = any ($2) and degree > 0 and currency = $6 and state <> 'REJECTED'
-                     and ($4::timestamptz is null or triggered_at >= $4)
+                 where (select $5) and brand_id = $1 and beneficiary_member_id = any ((select $2)::uuid[]) and degree > 0
+                     and currency = (select $6) and state <> 'REJECTED' and triggered_at >= (select coalesce($4, '-infinity'))
                  group by 1, 2)
              select c.top_id, c.degree, c.member_count, c.activated_count, c.value_minor, coalesce(e.reward_minor, 0) as reward_minor
              from counted c left join earned e on e.top_id = c.top_id and e.degree = c.degree
@@ -103,17 +105,22 @@ const KEPT_TOTALS: &str = concat!(
      group by 1"
 );
 
-/// Only who was active since then can have bought since then.
+/// Only who has bought, and was active since then, can have bought since then: their sales are read, and of everybody else no more than
+/// the index holds.
 const LIVE: &str = with_earnings!(
     "select s.top_id, (m.depth - s.top_depth)::int4 as degree, count(*) as member_count, count(m.activated_at) as activated_count,
-            coalesce(sum(c.value_minor), 0)::int8 as value_minor
+            coalesce(sum(
+                case when (select $7) and m.value_minor > 0 and m.last_active_at >= (select $4) then (
+                    select sum(c.amount_minor - c.refunded_minor)
+                    from members b
+                    join conversions c on c.brand_id = $1 and c.member_id = b.id and c.currency = (select $6) and c.occurred_at >= (select $4)
+                    where b.brand_id = $1 and b.depth = m.depth and b.path = m.path)
+                end), 0)::int8 as value_minor
      from segments s
      cross join lateral generate_series(s.depth + 1, least(s.top_depth + $3, (s.depth / 63 + 1) * 63)) as d (depth)
-     join members m on m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
-     left join lateral (
-         select sum(amount_minor - refunded_minor) as value_minor from conversions
-         where $7 and m.last_active_at >= $4 and brand_id = $1 and member_id = m.id and currency = $6 and occurred_at >= $4) c on true
-     where m.joined_at >= $4
+     cross join lateral (
+         select depth, path, activated_at, last_active_at, value_minor from members
+         where brand_id = $1 and depth = d.depth and path >= s.low and path < s.high and joined_at >= (select $4) offset 0) m
      group by 1, 2"
 );
 
@@ -195,8 +202,10 @@ const LIVE_ACTIVE: &str = concat!(
     " select s.top_id, count(*) as member_count
      from segments s
      cross join lateral generate_series(s.depth + 1, least(s.top_depth + $3, (s.depth / 63 + 1) * 63)) as d (depth)
-     join members m on m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
-     where m.last_active_at >= $4::timestamp at time zone 'UTC' and ($5::timestamptz is null or m.joined_at >= $5)
+     cross join lateral (
+         select from members
+         where brand_id = $1 and depth = d.depth and path >= s.low and path < s.high
+             and last_active_at >= (select $4::timestamp at time zone 'UTC') and joined_at >= (select coalesce($5, '-infinity')) offset 0) m
      group by 1"
 );
 

@@ -112,7 +112,7 @@ pub async fn referees_of(conn: &mut Conn, scope: &Scope, keys: &[ListKey]) -> Re
     let rows: Vec<ListedRow> = sql(concat!(
         "select k.place, ",
         member_columns!(),
-        " from unnest($2::uuid[], $3::int8[], $4::timestamptz[], $5::uuid[])
+        " from unnest((select $2)::uuid[], (select $3)::int8[], (select $4)::timestamptz[], (select $5)::uuid[])
               with ordinality as k (referrer_id, row_limit, after_at, after_id, place)
           cross join lateral (
               select * from members

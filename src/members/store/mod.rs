@@ -18,7 +18,7 @@ macro_rules! segments {
              select m.id as top_id, m.depth as top_depth, m.number, m.depth, n.low, (n.low::text || '0')::ltree as high
              from members m
              cross join lateral (select case when m.is_anchor then subpath(m.path, -1) else m.path end as low) n
-             where m.brand_id = $1 and m.id = any ($2) and m.referee_count > 0
+             where m.brand_id = $1 and m.id = any ((select $2)::uuid[]) and m.referee_count > 0
              union all
              select s.top_id, s.top_depth, a.number, a.depth, n.low, (n.low::text || '0')::ltree
              from segments s
@@ -133,12 +133,15 @@ impl MemberRow {
 
 /// Members by identifier; what is missing does not exist.
 pub async fn by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Member>> {
-    let rows: Vec<MemberRow> =
-        sql(concat!("select ", member_columns!(), " from members m where m.brand_id = $1 and m.id = any ($2)"))
-            .bind::<SqlUuid, _>(scope.brand_id)
-            .bind::<Array<SqlUuid>, _>(ids)
-            .load(conn)
-            .await?;
+    let rows: Vec<MemberRow> = sql(concat!(
+        "select ",
+        member_columns!(),
+        " from members m where m.brand_id = $1 and m.id = any ((select $2)::uuid[])"
+    ))
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(conn)
+    .await?;
     rows.into_iter().map(|row| Ok((row.id, row.into_member()?))).collect()
 }
 

@@ -42,7 +42,7 @@ pub async fn ancestors_of(
     let mut rows: Vec<AncestorRow> = sql(concat!(
         "with recursive up as (
              select k.id as member_id, k.hops, 1 as hop, c.referrer_id as ancestor_id
-             from unnest($2::uuid[], $3::int4[]) as k (id, hops)
+             from unnest((select $2)::uuid[], (select $3)::int4[]) as k (id, hops)
              join members c on c.brand_id = $1 and c.id = k.id
              where c.referrer_id is not null and k.hops > 0
              union all

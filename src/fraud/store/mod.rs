@@ -1,23 +1,24 @@
 //! What fraud rules count, and what they decided, in PostgreSQL. Windows are counted over event time in the order of the log, so that
 //! a replay decides the same.
 
+mod surroundings;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{Assessment, velocity_window};
 use crate::access::Scope;
 use crate::base::{Error, Result};
-use crate::campaigns::PolicyBook;
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
-use crate::identity::{Logged, Person};
 use crate::journeys::{Decision, Touch};
-use crate::referrals::{Enrolment, Joined};
+
+pub(super) use surroundings::surroundings;
 
 /// An owner and an address.
 type Pair = (Uuid, [u8; 16]);
@@ -115,95 +116,6 @@ pub(super) async fn verified_platforms(
     .load(conn)
     .await?;
     rows.into_iter().map(|row| Ok((row.creator_id, Platform::from_column(&row.platform)?))).collect()
-}
-
-/// What stands around a sign-up.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings {
-    pub referrer_signup_count: i64,
-    pub address_people_count: i64,
-    pub shares_device: bool,
-}
-
-#[derive(QueryableByName)]
-struct SurroundingsRow {
-    #[diesel(sql_type = SqlUuid)]
-    member_id: Uuid,
-    #[diesel(sql_type = BigInt)]
-    referrer_signup_count: i64,
-    #[diesel(sql_type = BigInt)]
-    address_people_count: i64,
-    #[diesel(sql_type = Bool)]
-    shares_device: bool,
-}
-
-/// Counts around each sign-up, the batch's own rows included: they are written before.
-pub(super) async fn surroundings(
-    conn: &mut Conn,
-    scope: &Scope,
-    book: &PolicyBook,
-    joined: &[&Joined],
-    batch: &[Logged],
-    people: &[Person],
-    enrolment: &Enrolment,
-) -> Result<HashMap<Uuid, Surroundings>> {
-    let event = |one: &Joined| batch.get(one.index).filter(|_| !one.is_late).map(|logged| &logged.event);
-    let since = |one: &Joined| {
-        let hours = one.campaign_id.and_then(|id| book.current(id)).map_or(24, |policies| policies.fraud.window_hours);
-        enrolment.signed_up_at(one.member_id).unwrap_or_default() - TimeDelta::hours(i64::from(hours))
-    };
-    let rows: Vec<SurroundingsRow> = sql("select w.member_id,
-                (select count(*) from members m
-                 where m.brand_id = $1 and m.referrer_id = w.referrer_id and m.joined_at > w.since and m.joined_at <= w.at
-                       and m.signed_up_at is not null) as referrer_signup_count,
-                (select count(distinct t.person_id) from touchpoints t
-                 where t.brand_id = $1 and t.ip_hash = w.ip_hash and t.occurred_at > w.since and t.occurred_at <= w.at
-                       and t.kind = 'SIGNUP') as address_people_count,
-                w.device_hash is not null and exists (
-                    select from members r
-                    join people rp on rp.brand_id = r.brand_id and rp.id = r.person_id
-                    join people alias on alias.brand_id = r.brand_id and alias.canonical_id = rp.canonical_id
-                    join touchpoints t on t.brand_id = alias.brand_id and t.person_id = alias.id and t.device_hash = w.device_hash
-                    where r.brand_id = $1 and r.id = w.referrer_id and rp.canonical_id <> w.person_id)
-                or w.anonymous_hash is not null and exists (
-                    select from members r
-                    join people rp on rp.brand_id = r.brand_id and rp.id = r.person_id
-                    join people alias on alias.brand_id = r.brand_id and alias.canonical_id = rp.canonical_id
-                    join identities i on i.brand_id = alias.brand_id and i.person_id = alias.id and i.kind = 'anonymous'
-                                         and i.value_hash = w.anonymous_hash
-                    where r.brand_id = $1 and r.id = w.referrer_id and rp.canonical_id <> w.person_id) as shares_device
-         from unnest($2::uuid[], $3::uuid[], $4::bytea[], $5::bytea[], $6::timestamptz[], $7::timestamptz[], $8::uuid[], $9::bytea[])
-              as w (member_id, referrer_id, ip_hash, device_hash, since, at, person_id, anonymous_hash)")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(joined.iter().map(|one| one.member_id).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(joined.iter().map(|one| one.referrer_id).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Binary>>, _>(
-        joined.iter().map(|one| event(one).and_then(|event| event.ip_hash).map(|hash| hash.0.to_vec())).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Nullable<Binary>>, _>(
-        joined.iter().map(|one| event(one).and_then(|event| event.device_hash).map(|hash| hash.0.to_vec())).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Timestamptz>, _>(joined.iter().map(|one| since(one)).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(
-        joined.iter().map(|one| enrolment.signed_up_at(one.member_id).unwrap_or_default()).collect::<Vec<_>>(),
-    )
-    .bind::<Array<SqlUuid>, _>(
-        joined.iter().map(|one| people.get(one.index).map_or(Uuid::nil(), |person| person.canonical_id)).collect::<Vec<_>>(),
-    )
-    .bind::<Array<Nullable<Binary>>, _>(
-        joined.iter().map(|one| event(one).and_then(|event| event.anonymous_hash).map(|hash| hash.0.to_vec())).collect::<Vec<_>>(),
-    )
-    .load(conn)
-    .await?;
-    let around = |row: SurroundingsRow| {
-        let around = Surroundings {
-            referrer_signup_count: row.referrer_signup_count,
-            address_people_count: row.address_people_count,
-            shares_device: row.shares_device,
-        };
-        (row.member_id, around)
-    };
-    Ok(rows.into_iter().map(around).collect())
 }
 
 #[derive(QueryableByName)]

@@ -1,0 +1,1 @@
+drop index touchpoints_signup_ip_hash_idx;
