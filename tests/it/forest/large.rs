@@ -85,7 +85,7 @@ fn rows(list: &Value) -> (usize, bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chain_passes_every_query_and_mutation() {
     let app = TestApp::start().await;
-    let length = usize::try_from(setting("GRAPEVINE_TEST_CHAIN_MEMBERS", 2_500)).unwrap();
+    let length = usize::try_from(setting("GRAPEVINE_TEST_CHAIN_MEMBERS", 1_500)).unwrap();
     let begin = Instant::now();
     let ids = grow(&app, "m", &chain(length)).await;
     eprintln!("{:>9.1} ms  a chain of {length}", begin.elapsed().as_secs_f64() * 1e3);

@@ -293,7 +293,7 @@ async fn rage(storm: &Arc<Storm>, seed: u64, steps: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_many_writers_do_at_once_the_forest_is_the_one_of_a_plain_model() {
     let seed = setting("GRAPEVINE_TEST_FOREST_SEED", 20_260_815);
-    let (rounds, steps) = (setting("GRAPEVINE_TEST_FOREST_ROUNDS", 2), setting("GRAPEVINE_TEST_FOREST_STEPS", 20));
+    let (rounds, steps) = (setting("GRAPEVINE_TEST_FOREST_ROUNDS", 2), setting("GRAPEVINE_TEST_FOREST_STEPS", 15));
     eprintln!("GRAPEVINE_TEST_FOREST_SEED={seed}");
     let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).try_init();
     let dice = Dice::of(seed);

@@ -124,7 +124,7 @@ async fn what_moves_below_depth_62_63_or_64_crosses_the_anchor() {
     }
     // The end of the chain, which is an anchor only while somebody stands below it.
     bed.world.shift(line[64], None).await;
-    bed.check().await;
+    bed.check_descendants(line[64]).await;
     bed.world.shift(line[64], Some(line[63])).await;
     bed.check().await;
 }
@@ -136,11 +136,12 @@ async fn a_star_below_a_deep_member_moves_with_its_centre() {
     let star = bed.plant(Some(line[63]), &[None; 40]).await;
     let twigs = bed.plant(Some(star[7]), &[None, Some(0), Some(0)]).await;
     bed.sell(&[star[0], star[39], twigs[2]]).await;
-    bed.check().await;
+    bed.check_descendants(line[0]).await;
     for (id, below) in
         [(line[63], Some(line[10])), (line[63], None), (star[7], Some(line[62])), (line[63], Some(line[62]))]
     {
         bed.world.shift(id, below).await;
-        bed.check().await;
+        bed.check_descendants(id).await;
     }
+    bed.check().await;
 }
