@@ -10,6 +10,7 @@ mod cohorts;
 mod database;
 mod demo;
 mod flows;
+mod forest;
 mod graphql;
 mod http;
 mod import;
