@@ -437,11 +437,15 @@ pub async fn conversions_of_members(
     Ok(of_member.into_iter().map(|(id, rows)| (id, page.slice(rows))).collect())
 }
 
-/// How many conversions a member has.
-pub async fn conversion_count(conn: &mut Conn, scope: &Scope, member_id: Uuid) -> Result<i64> {
+/// How many conversions each of these members has; who has none is missing.
+pub async fn conversion_counts(conn: &mut Conn, scope: &Scope, member_ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
     use crate::db::schema::conversions;
-    let own = conversions::table
+    let rows: Vec<(Option<Uuid>, i64)> = conversions::table
         .filter(conversions::brand_id.eq(scope.brand_id))
-        .filter(conversions::member_id.eq(member_id));
-    Ok(own.count().get_result(conn).await?)
+        .filter(conversions::member_id.eq_any(member_ids))
+        .group_by(conversions::member_id)
+        .select((conversions::member_id, diesel::dsl::count_star()))
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().filter_map(|(id, count)| Some((id?, count))).collect())
 }

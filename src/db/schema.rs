@@ -101,6 +101,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    conversion_uplines (brand_id, conversion_id, member_id) {
+        brand_id -> Uuid,
+        conversion_id -> Uuid,
+        member_id -> Uuid,
+        ancestor_ids -> Array<Nullable<Uuid>>,
+        creator_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
     conversions (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,

@@ -58,8 +58,10 @@ pub async fn schema_text(conn: &mut Conn) -> Result<String> {
 
 /// Diesel's name for a PostgreSQL type. `ltree` travels as text: `path::text` out, `$1::ltree` in.
 fn sql_type(name: &str) -> String {
+    if let Some(element) = name.strip_prefix('_') {
+        return format!("Array<Nullable<{}>>", sql_type(element));
+    }
     match name {
-        "_text" => "Array<Nullable<Text>>".to_owned(),
         "ltree" => "Text".to_owned(),
         "timestamptz" => "Timestamptz".to_owned(),
         name => {

@@ -51,7 +51,8 @@ pub async fn downline(ctx: &Context<'_>, id: Uuid, degrees_max: i32, since: Opti
         request.require(Permission::ReadMoney)?;
     }
     let has_value = since.is_some() && (degree.field("value").exists() || fields.field("value").exists());
-    let query = DownlineQuery { degrees_max, since, has_value, has_rewards };
+    let part = if degree.exists() { DownlineQuery::by_degree } else { DownlineQuery::of_all };
+    let query = DownlineQuery { has_value, has_rewards, ..part(degrees_max, since) };
     let degrees = request.loaders.downlines.load((id, query)).await?.unwrap_or_default();
     let active = match fields.field("activeLast30Days").exists() {
         true => request.loaders.active_counts.load((id, activity(request, degrees_max, since))).await?.unwrap_or(0),
@@ -83,7 +84,7 @@ fn activity(request: &RequestContext, degrees_max: i32, since: Option<DateTime<U
 
 /// How many members stand below one, down to a degree.
 pub async fn degree_count(request: &RequestContext, id: Uuid, degrees_max: i32) -> base::Result<i64> {
-    let query = DownlineQuery { degrees_max, since: None, has_value: false, has_rewards: false };
+    let query = DownlineQuery::of_all(degrees_max, None);
     let degrees = request.loaders.downlines.find((id, query)).await?;
     Ok(degrees.unwrap_or_default().iter().map(|sums| sums.member_count).sum())
 }

@@ -235,7 +235,7 @@ pub async fn conversions_of(
             if is_hidden {
                 return Ok(0);
             }
-            reads::conversion_count(&mut *request.conn().await?, &request.scope, member_id).await
+            Ok(request.loaders.conversion_counts.find(member_id).await?.unwrap_or(0))
         })
     }))
 }

@@ -147,9 +147,13 @@ loaders! {
     conversion_records: Uuid => Vec<AttributionRecord> = attribution::current_of_conversions;
     /// The first conversions of a member.
     conversion_pages: MemberPageKey => Slice<Conversion> = batches::conversion_pages;
+    /// How many conversions a member has.
+    conversion_counts: Uuid => i64 = attribution::conversion_counts;
     rewards: Uuid => Reward = rewards::rewards_by_ids;
     /// The first rewards of a member.
     reward_pages: MemberPageKey => Slice<Reward> = batches::reward_pages;
+    /// How many rewards a member has.
+    reward_counts: Uuid => i64 = rewards::reward_counts;
     /// The ledger entries of a reward.
     ledger_entries: Uuid => Vec<Entry> = batches::ledger_entries;
     /// What is payable to a creator or a member.

@@ -233,8 +233,7 @@ pub async fn rewards_of_member(
             if is_hidden {
                 return Ok(0);
             }
-            let own = reads::RewardFilter { member_id: Some(member_id), ..reads::RewardFilter::default() };
-            reward_count(&mut *request.conn().await?, &request.scope, &own).await
+            Ok(request.loaders.reward_counts.find(member_id).await?.unwrap_or(0))
         })
     }))
 }

@@ -1,11 +1,13 @@
 //! Shares of conversions. What is owed for a conversion follows from its credits, its refunds and its policy; what stands is compared
-//! with that, and only the difference moves: a late touch or a refund takes back from one and gives to another.
+//! with that, and only the difference moves: a late touch or a refund takes back from one and gives to another. Who stood above the owner of
+//! a touch is kept with the first settlement: a move changes nothing of it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::lines::{Line, Through, settled_lines};
 use super::rules::{net_of_refund, share};
 use super::settle::{Reversal, take_back};
 use super::{Beneficiary, Claim, RewardReason, RewardState, Standing, grant, store};
@@ -15,7 +17,6 @@ use crate::base::{Money, Result};
 use crate::campaigns::{Policies, PolicyBook, RewardKind};
 use crate::db::Conn;
 use crate::journeys::Decision;
-use crate::referrals::{Upline, creators_of_roots, uplines};
 
 /// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
 pub async fn settle_commissions(
@@ -34,7 +35,7 @@ pub async fn settle_commissions(
     for reward in store::rewards_of_conversions(conn, scope, &ids).await? {
         standing.entry(reward.conversion_id.unwrap_or_default()).or_default().push(reward);
     }
-    let lines = lines(conn, scope, book, attributed).await?;
+    let lines = settled_lines(conn, scope, attributed, |one| policies_of(book, one)).await?;
     let mut claims = Vec::new();
     let mut reversals = Vec::new();
     for one in attributed {
@@ -55,35 +56,8 @@ fn policies_of<'a>(book: &'a PolicyBook, one: &Attributed) -> Option<&'a Policie
     book.version(one.conversion.campaign_id?, one.conversion.policy_version?)
 }
 
-/// The lines above the members who own credited touches.
-#[derive(Default)]
-struct Lines {
-    above: HashMap<Uuid, Vec<Upline>>,
-    /// The creators of those owners who are the roots of their trees themselves.
-    creators: HashMap<Uuid, Uuid>,
-}
-
-/// The lines above the members who own credited touches, as far as the policies pay.
-async fn lines(conn: &mut Conn, scope: &Scope, book: &PolicyBook, attributed: &[Attributed]) -> Result<Lines> {
-    let tiers = attributed.iter().filter_map(|one| policies_of(book, one)).flat_map(|policies| &policies.reward.tiers);
-    let degrees = tiers.filter(|tier| tier.share_ppm.is_some()).map(|tier| i32::from(tier.degree)).max().unwrap_or(0);
-    let mut ids: Vec<Uuid> =
-        attributed.iter().flat_map(|one| &one.credits).filter_map(|credit| credit.touch.referrer_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let mut lines = Lines::default();
-    if degrees < 2 {
-        return Ok(lines);
-    }
-    for row in uplines(conn, scope, &ids, degrees - 1).await? {
-        lines.above.entry(row.member_id).or_default().push(row);
-    }
-    lines.creators = creators_of_roots(conn, scope, &ids).await?;
-    Ok(lines)
-}
-
 /// Who should have what for a conversion, by beneficiary and degree. The buyer earns nothing by his own purchase.
-fn wanted(book: &PolicyBook, one: &Attributed, lines: &Lines) -> Wanted {
+fn wanted(book: &PolicyBook, one: &Attributed, lines: &HashMap<Through, Line>) -> Wanted {
     let mut wanted = Wanted::new();
     let Some(policies) = policies_of(book, one) else { return wanted };
     let buyer = one.conversion.member_id.map(Beneficiary::Member);
@@ -106,19 +80,12 @@ fn wanted(book: &PolicyBook, one: &Attributed, lines: &Lines) -> Wanted {
 }
 
 /// The owner of a touch at degree 1, and above a member its up-line, with the creator of the tree at the end.
-fn earners(credit: &Credit, lines: &Lines) -> Vec<(Beneficiary, i16)> {
+fn earners(credit: &Credit, lines: &HashMap<Through, Line>) -> Vec<(Beneficiary, i16)> {
     let Some(member_id) = credit.touch.referrer_id else {
         return credit.touch.creator_id.map(|id| (Beneficiary::Creator(id), 1)).into_iter().collect();
     };
-    let above = lines.above.get(&member_id).map_or(&[][..], Vec::as_slice);
-    let mut earners = vec![Beneficiary::Member(member_id)];
-    earners.extend(above.iter().map(|row| Beneficiary::Member(row.ancestor_id)));
-    let creator = match above.last() {
-        Some(last) => last.creator_id.filter(|_| last.is_root),
-        None => lines.creators.get(&member_id).copied(),
-    };
-    earners.extend(creator.map(Beneficiary::Creator));
-    earners.into_iter().zip(1_i16..).collect()
+    let above = lines.get(&(credit.conversion_id, member_id)).into_iter().flat_map(Line::earners);
+    std::iter::once(Beneficiary::Member(member_id)).chain(above).zip(1_i16..).collect()
 }
 
 fn difference(

@@ -4,6 +4,7 @@
 
 mod commission;
 mod grant;
+mod lines;
 mod manual;
 pub mod reads;
 pub mod rules;

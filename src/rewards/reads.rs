@@ -175,6 +175,18 @@ pub async fn reward_count(conn: &mut Conn, scope: &Scope, filter: &RewardFilter)
     Ok(filtered(scope, filter).count().get_result(conn).await?)
 }
 
+/// How many rewards each of these members earned; who has none is missing.
+pub async fn reward_counts(conn: &mut Conn, scope: &Scope, member_ids: &[Uuid]) -> Result<HashMap<Uuid, i64>> {
+    let rows: Vec<(Option<Uuid>, i64)> = rewards::table
+        .filter(rewards::brand_id.eq(scope.brand_id))
+        .filter(rewards::beneficiary_member_id.eq_any(member_ids))
+        .group_by(rewards::beneficiary_member_id)
+        .select((rewards::beneficiary_member_id, diesel::dsl::count_star()))
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().filter_map(|(id, count)| Some((id?, count))).collect())
+}
+
 /// Rewards by identifier.
 pub async fn rewards_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Reward>> {
     let rows: Vec<RewardRow> = rewards::table

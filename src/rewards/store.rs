@@ -8,6 +8,7 @@ use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, 
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
+use super::lines::{Line, Through};
 use super::settle::Change;
 use super::{Beneficiary, RewardReason, RewardState, Standing};
 use crate::access::Scope;
@@ -263,6 +264,76 @@ pub(super) async fn rewards_of_conversions(conn: &mut Conn, scope: &Scope, ids: 
     .load(conn)
     .await?;
     rows.into_iter().map(|row| Ok(to_standing(row)?.0)).collect()
+}
+
+#[derive(QueryableByName)]
+struct LineRow {
+    #[diesel(sql_type = SqlUuid)]
+    conversion_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    member_id: Uuid,
+    #[diesel(sql_type = Array<SqlUuid>)]
+    ancestor_ids: Vec<Uuid>,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    creator_id: Option<Uuid>,
+}
+
+/// The lines that were kept with these conversions.
+pub(super) async fn kept_lines(conn: &mut Conn, scope: &Scope, keys: &[Through]) -> Result<HashMap<Through, Line>> {
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<LineRow> = sql("select conversion_id, member_id, ancestor_ids, creator_id from conversion_uplines
+         where brand_id = $1 and (conversion_id, member_id) in (select * from unnest($2::uuid[], $3::uuid[]))")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(conversion_id, _)| *conversion_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(_, member_id)| *member_id).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    let entry = |row: LineRow| {
+        ((row.conversion_id, row.member_id), Line { ancestor_ids: row.ancestor_ids, creator_id: row.creator_id })
+    };
+    Ok(rows.into_iter().map(entry).collect())
+}
+
+/// Keeps lines that are new. Identifiers travel as text: an array of arrays would have to be a rectangle.
+pub(super) async fn keep_lines(conn: &mut Conn, scope: &Scope, lines: &[(Through, Line)]) -> Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let joined = |line: &Line| {
+        let ids: Vec<String> = line.ancestor_ids.iter().map(Uuid::to_string).collect();
+        format!("{{{}}}", ids.join(","))
+    };
+    sql("insert into conversion_uplines (brand_id, conversion_id, member_id, ancestor_ids, creator_id)
+         select $1, conversion_id, member_id, ancestor_ids::uuid[], creator_id
+         from unnest($2::uuid[], $3::uuid[], $4::text[], $5::uuid[]) as n (conversion_id, member_id, ancestor_ids, creator_id)")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(lines.iter().map(|((conversion_id, _), _)| *conversion_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(lines.iter().map(|((_, member_id), _)| *member_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(lines.iter().map(|(_, line)| joined(line)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(lines.iter().map(|(_, line)| line.creator_id).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Those of these members whose activation was answered: somebody was paid for it, or was told why not.
+pub(super) async fn answered_activations(
+    conn: &mut Conn,
+    scope: &Scope,
+    referee_ids: &[Uuid],
+) -> Result<HashSet<Uuid>> {
+    if referee_ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<IdRow> = sql("select distinct referee_id as id from rewards
+         where brand_id = $1 and referee_id = any ($2) and conversion_id is null")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(referee_ids)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 /// Rewards by id with their reasons, locked.

@@ -1,11 +1,11 @@
 //! Activations that pay: the n-th meaningful act of a referee, as the campaign's policy says, claims for the up-line by degree and for
-//! the referee's own side.
+//! the referee's own side. It is asked once: whoever stood above then was paid or denied, and a move or a further act asks nobody else.
 
 use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
-use super::{Beneficiary, Claim};
+use super::{Beneficiary, Claim, store};
 use crate::access::Scope;
 use crate::base::{Money, Result};
 use crate::campaigns::{CampaignFacts, Policies, PolicyBook};
@@ -31,7 +31,11 @@ pub async fn activation_claims(
     enrolment: &Enrolment,
     decisions: &HashMap<Uuid, Decision>,
 ) -> Result<Vec<Claim>> {
-    let triggers = triggers(book, batch, enrolment);
+    let mut triggers = triggers(book, batch, enrolment);
+    let asked: Vec<Uuid> = triggers.keys().copied().collect();
+    for answered in store::answered_activations(conn, scope, &asked).await? {
+        triggers.remove(&answered);
+    }
     let degrees = triggers.values().flat_map(|one| &one.policies.reward.tiers).map(|tier| i32::from(tier.degree)).max();
     let ids: Vec<Uuid> = triggers.keys().copied().collect();
     let mut above: HashMap<Uuid, Vec<Upline>> = HashMap::new();

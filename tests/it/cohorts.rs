@@ -6,6 +6,7 @@ use chrono::{DateTime, Datelike, Days, NaiveDate, TimeDelta, Utc};
 use diesel_async::RunQueryDsl;
 use grapevine::cohorts::{CohortInterval, CohortSegment, KFactorWindow, Question, k_factor_cohorts};
 use grapevine::db::sql;
+use grapevine::events::open_day;
 use grapevine::members::import::import_members;
 use serde::Deserialize;
 use serde_json::json;
@@ -84,7 +85,7 @@ const TOUCHES: &str = "
            case when n % 13 = 0 then 'BLOCK' when n % 5 = 0 then 'REVIEW' else 'ALLOW' end
     from generate_series(1, 900) n join members m on m.number = 1 + (n * 104729) % 80;
     insert into events (brand_id, id, source_id, shard, event_type, state, occurred_at, recorded_at, payload)
-    select brand_id, id, '00000000-0000-0000-0000-000000000000', 0, lower(kind), 'ACCEPTED', occurred_at, recorded_at, '{}' from touchpoints;
+    select brand_id, id, '00000000-0000-0000-0000-000000000000', 0, lower(kind), 'ACCEPTED', occurred_at, RECORDED_AT, '{}' from touchpoints;
 ";
 
 async fn world(app: &TestApp) -> World {
@@ -108,7 +109,8 @@ async fn world(app: &TestApp) -> World {
     let mut rejected = Vec::new();
     let summary = import_members(&app.db, &app.scope, &app.env, rows.as_bytes(), &mut rejected, &|_| ()).await.unwrap();
     assert_eq!(summary.imported, 80, "{}", String::from_utf8_lossy(&rejected));
-    app.execute(TOUCHES).await;
+    open_day(&app.db, app.now().date_naive()).await.unwrap();
+    app.execute(&TOUCHES.replace("RECORDED_AT", &format!("'{}'", app.now()))).await;
     // Some members were invited some days before they signed up; the others were heard of at their sign-up.
     app.execute(
         "update members set created_at = signed_up_at - make_interval(hours => case when number % 4 = 0 then number::int * 3 else 0 end)

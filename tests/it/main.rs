@@ -11,6 +11,7 @@ mod database;
 mod demo;
 mod faults;
 mod flows;
+mod forest;
 mod graphql;
 mod http;
 mod import;

@@ -15,8 +15,10 @@ use crate::db::{Conn, sql};
 use crate::members::Member;
 
 const _: () = assert!(SEGMENT_DEPTH == 63, "the statements of this module spell the depth of a segment");
-/// Degrees that one statement of a page looks through.
-const DEGREES_PER_STATEMENT: i32 = 8;
+/// Degrees that the first statement of a page looks through, and how many times more each next one does: what is wide is read little by
+/// little, and a page of 500 along a chain takes three statements.
+const DEGREES_AT_FIRST: i32 = 8;
+const DEGREES_GROWTH: i32 = 8;
 /// Descendants that are sorted for a page. Where there are more, so many of the brand's latest members are among them that walking
 /// those is cheaper.
 const SORTED_MAX: i64 = 50_000;
@@ -63,9 +65,11 @@ async fn by_degree(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i3
     let mut found: Vec<Member> = Vec::new();
     // Every degree has members as long as the next one has.
     let mut from = after.as_ref().map_or(1, |after| after.depth - top.depth).max(1);
+    let mut window = DEGREES_AT_FIRST;
     while found.len() < wanted && from <= degrees_max {
-        let to = from.saturating_add(DEGREES_PER_STATEMENT - 1).min(degrees_max);
-        let limit = i64::try_from(wanted - found.len()).unwrap_or(0);
+        let missing = i32::try_from(wanted - found.len()).unwrap_or(i32::MAX);
+        let to = from.saturating_add(window.min(missing.max(DEGREES_AT_FIRST)) - 1).min(degrees_max);
+        let limit = i64::from(missing);
         let rows = degrees(conn, scope, top.id, from..=to, after.as_ref(), limit).await?;
         let deepest = rows.last().map(|member| member.depth - top.depth);
         let is_short = rows.len() < wanted - found.len();
@@ -74,6 +78,7 @@ async fn by_degree(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i3
             break;
         }
         from = to.saturating_add(1);
+        window = window.saturating_mul(DEGREES_GROWTH);
     }
     Ok(found)
 }
@@ -104,7 +109,7 @@ const BIG: &str = concat!(
 );
 
 async fn newest(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i32, page: &Page) -> Result<Vec<Member>> {
-    let query = DownlineQuery { degrees_max, since: None, has_value: false, has_rewards: false };
+    let query = DownlineQuery::of_all(degrees_max, None);
     let sums = downlines(conn, scope, &[(top.id, query)]).await?.remove(&(top.id, query)).unwrap_or_default();
     let size: i64 = sums.iter().map(|sums| sums.member_count).sum();
     let before = page.after.map(|after| after.time());

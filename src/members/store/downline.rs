@@ -21,8 +21,25 @@ pub struct DownlineQuery {
     pub since: Option<DateTime<Utc>>,
     /// Whether sales since then are wanted: they cost a look-up per member.
     pub has_value: bool,
-    /// Whether rewards are wanted.
+    /// Whether rewards are wanted: they come by degree.
     pub has_rewards: bool,
+    /// Whether the degrees are told apart; else one row may sum them all up, under the degree 0. The degrees of a page of members at the
+    /// top of a chain of ten thousand are a million rows.
+    pub has_degrees: bool,
+}
+
+impl DownlineQuery {
+    /// The sums of each degree.
+    #[must_use]
+    pub fn by_degree(degrees_max: i32, since: Option<DateTime<Utc>>) -> Self {
+        Self { degrees_max, since, has_value: false, has_rewards: false, has_degrees: true }
+    }
+
+    /// The sums of all degrees together.
+    #[must_use]
+    pub fn of_all(degrees_max: i32, since: Option<DateTime<Utc>>) -> Self {
+        Self { has_degrees: false, ..Self::by_degree(degrees_max, since) }
+    }
 }
 
 /// One degree of a downline. Amounts are in the brand's currency.
@@ -75,6 +92,19 @@ const KEPT: &str = with_earnings!(
      group by 1, 2"
 );
 
+/// What an anchor keeps is summed up once, however many of the members asked about stand above it.
+const KEPT_TOTALS: &str = concat!(
+    segments!(),
+    ", kept as materialized (
+         select member_number, sum(member_count) as member_count, sum(activated_count) as activated_count, sum(value_minor) as value_minor
+         from member_downlines where brand_id = $1 and member_number = any (array (select distinct number from segments))
+         group by 1)
+     select s.top_id, 0 as degree, sum(k.member_count)::int8 as member_count, sum(k.activated_count)::int8 as activated_count,
+            sum(k.value_minor)::int8 as value_minor, 0::int8 as reward_minor
+     from segments s join kept k on k.member_number = s.number
+     group by 1"
+);
+
 /// Only who has bought, and was active since then, can have bought since then: their sales are read, and of everybody else no more than
 /// the index holds.
 const LIVE: &str = with_earnings!(
@@ -94,7 +124,7 @@ const LIVE: &str = with_earnings!(
      group by 1, 2"
 );
 
-/// The sums of each (member, query), the nearest degree first; who has no downline is absent.
+/// The sums of each (member, query), the nearest degree first, or one row for all; who has no downline is absent.
 pub async fn downlines(
     conn: &mut Conn,
     scope: &Scope,
@@ -119,6 +149,13 @@ fn by_query<Q: Copy + Eq + std::hash::Hash>(keys: &[(Uuid, Q)]) -> HashMap<Q, Ve
 }
 
 async fn sums(conn: &mut Conn, scope: &Scope, query: &DownlineQuery, ids: &[Uuid]) -> Result<Vec<DegreeSums>> {
+    if !query.has_degrees && query.degrees_max == ALL_HOPS && query.since.is_none() {
+        let totals = sql(KEPT_TOTALS)
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .bind::<Integer, _>(query.degrees_max);
+        return Ok(totals.load(conn).await?);
+    }
     let statement = sql(if query.since.is_some() { LIVE } else { KEPT })
         .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<Array<SqlUuid>, _>(ids)
