@@ -46,7 +46,7 @@ FAULTS = {
     ),
     "F9": (
         "connection cut at the COMMIT",
-        {"answers_lost": "{} answers lost", "commits_lost": "{} commits lost", "rewards": "{} rewards by hand, each once", "links_asked": "{} links asked for without a key,", "links": "{} made"},
+        {"answers_lost": "{} answers lost", "commits_lost": "{} commits lost", "rewards": "{} rewards by hand, each once", "sources_asked": "{} webhook sources asked for once each, without a key", "sources": "{} made", "sources_told": "{} told of"},
     ),
     "F10": ("worker stopped in a batch", {"stopped_s": "stopped for {} s", "taken_over_ms": "taken over after {} ms"}),
     "F13": ("one event, eight deliveries at once", {"rewards": "{} rewards", "expected": "for {} events"}),
@@ -74,9 +74,9 @@ def number(value):
 def row(figure):
     what, own = FAULTS[figure["fault"]]
     if "skipped" in figure:
-        return [figure["fault"], what, "", "", "", "", "not tried: " + figure["skipped"]]
+        return [figure["fault"], what, "", "", "", "", "", "not tried: " + figure["skipped"]]
     told = [text.format(number(figure[name])) for name, text in own.items() if figure.get(name) is not None]
-    common = [number(figure[name]) if name in figure else "" for name in ("rounds", "acknowledged", "lost", "double")]
+    common = [number(figure[name]) if name in figure else "" for name in ("rounds", "acknowledged", "per_second", "lost", "double")]
     if "refused" in figure:
         told.insert(0, f"{number(figure['refused'])} answered 503" + (f", {number(figure['unheard'])} unanswered" if "unheard" in figure else ""))
     return [figure["fault"], what, *common, "; ".join(told)]
@@ -99,8 +99,8 @@ def main(source, page, profile):
         + ". "
         + ("Every test passed." if not failed else f"**Failed: {', '.join(failed)}.**"),
         "",
-        "| | fault | rounds | acknowledged | lost | double | and |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| | fault | rounds | acknowledged | a second | lost | double | and |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         *("| " + " | ".join(row(figure)) + " |" for figure in figures),
         "",
         END,

@@ -10,12 +10,14 @@ use crate::support::target_dir;
 pub struct Disk {
     image: PathBuf,
     pub folder: PathBuf,
+    cutter: PathBuf,
 }
 
 impl Disk {
     /// A disk of this size under a folder, or why there is none.
     pub fn make(within: &Path, megabytes: u64) -> Result<Self, String> {
-        let disk = Self { image: within.join("disk.img"), folder: within.join("disk") };
+        let cutter = compile("cut_power", &[]);
+        let disk = Self { image: within.join("disk.img"), folder: within.join("disk"), cutter };
         std::fs::create_dir_all(&disk.folder).unwrap();
         std::fs::File::create(&disk.image).unwrap().set_len(megabytes << 20).unwrap();
         as_root(&["mkfs.ext4", "-q", "-m", "0", disk.image.to_str().unwrap()])?;
@@ -36,8 +38,7 @@ impl Disk {
 
     /// From here on nothing is written, and what was not synced is gone.
     pub fn cut_power(&self) {
-        let program = compile("cut_power", &[]);
-        as_root(&[program.to_str().unwrap(), self.folder.to_str().unwrap()]).unwrap();
+        as_root(&[self.cutter.to_str().unwrap(), self.folder.to_str().unwrap()]).unwrap();
     }
 
     /// The disk as it is found when the power is back. Whoever used it must have ended.

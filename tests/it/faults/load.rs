@@ -32,6 +32,9 @@ pub struct Load {
     unheard: AtomicU64,
     phase: AtomicU64,
     waits: Mutex<Vec<(u64, Duration)>>,
+    started: Instant,
+    /// How long it took until all was acknowledged.
+    lasted: Mutex<Duration>,
 }
 
 /// Senders at work.
@@ -55,6 +58,7 @@ impl Running {
         for sender in &mut self.senders {
             sender.await.unwrap();
         }
+        *self.load.lasted.lock().unwrap() = self.load.started.elapsed();
         Arc::clone(&self.load)
     }
 }
@@ -80,6 +84,8 @@ impl Load {
             unheard: AtomicU64::new(0),
             phase: AtomicU64::new(0),
             waits: Mutex::default(),
+            started: Instant::now(),
+            lasted: Mutex::default(),
         })
     }
 
@@ -174,6 +180,12 @@ impl Load {
     /// The identifiers of what was acknowledged.
     pub fn acknowledged(&self) -> Vec<String> {
         self.acknowledged.lock().unwrap().values().cloned().collect()
+    }
+
+    /// Events acknowledged a second, from the first to the last, faults and all.
+    pub fn per_second(&self) -> u64 {
+        let millis = u64::try_from(self.lasted.lock().unwrap().as_millis()).unwrap().max(1);
+        self.acknowledged_count() as u64 * 1_000 / millis
     }
 
     pub fn sent_count(&self) -> u64 {

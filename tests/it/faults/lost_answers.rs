@@ -29,18 +29,19 @@ async fn issue(stand: &Stand, number: u64) -> (String, u64) {
     unreachable!()
 }
 
-const LINK: &str =
-    "mutation($input: GenerateLinkInput!) { generateLink(input: $input) { link { id } userErrors { code } } }";
+const SOURCE: &str =
+    "mutation($name: String!) { createWebhookSource(input: {name: $name}) { source { id } userErrors { code } } }";
 
-/// Links that are made for each reward.
-const LINKS: i64 = 5;
+/// Webhook sources that are made for each reward.
+const SOURCES: i64 = 5;
 
-/// Makes a link, once and without a key.
-async fn link(stand: &Stand) {
-    let input = json!({"campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "creatorId": Kind::Creator.id(Uuid::from_u128(0xc1))});
-    let body = json!({ "query": LINK, "variables": { "input": input } });
+/// Makes a webhook source, asking once and without a key; whether it was told of.
+async fn make_source(stand: &Stand, number: i64) -> bool {
+    let body = json!({ "query": SOURCE, "variables": { "name": format!("source {number}") } });
     let request = stand.client.post(format!("{}/graphql", stand.url())).bearer_auth(&stand.key).json(&body);
-    request.send().await.unwrap();
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    assert!(answer["data"]["createWebhookSource"]["userErrors"][0].is_null(), "{answer}");
+    answer["data"]["createWebhookSource"]["source"].is_object()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,33 +51,38 @@ async fn a_commit_whose_answer_is_lost_has_its_effect_once() {
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(proxy.address.port())).unwrap();
     let stand = Stand::on(Some(url.to_string()), None).await;
-    let links_before = stand.count("select count(*) from links").await;
+    let sources_before = stand.count("select count(*) from webhook_sources").await;
     let mut processes = stand.processes().await;
     let running = stand.load().run(rate());
     proxy.cut_commits(sized(20, 200));
-    let (mut rewards, mut asked, mut links_asked) = (0, 0, 0);
+    let (mut rewards, mut asked, mut sources_asked, mut sources_told) = (0, 0, 0, 0);
     while proxy.cuts_left() > 0 || rewards == 0 {
         asked += issue(&stand, rewards).await.1;
         rewards += 1;
-        futures_util::future::join_all((0..LINKS).map(|_| link(&stand))).await;
-        links_asked += LINKS;
+        let sources = (0..SOURCES).map(|number| make_source(&stand, sources_asked + number));
+        let told = futures_util::future::join_all(sources).await;
+        sources_told += told.into_iter().map(i64::from).sum::<i64>();
+        sources_asked += SOURCES;
     }
     let load = stand.finish(running).await;
     Stand::check_alive(&mut processes);
     let issued = stand.count("select count(*) from rewards where kind = 'CREDIT'").await;
     assert_eq!(issued, rewards.cast_signed(), "each reward once, asked for {asked} times");
-    let links = stand.count("select count(*) from links").await - links_before;
+    let sources = stand.count("select count(*) from webhook_sources").await - sources_before;
+    let is_once = sources_told <= sources && sources <= sources_asked;
     assert!(
-        links <= rewards.cast_signed(),
-        "{links} links for {rewards} requests: nobody does again what may have been done"
+        is_once,
+        "{sources_asked} sources asked for, {sources_told} told of, {sources} there: nothing is done twice unasked"
     );
+    assert!(sources_told > 0);
     let mut figures = stand.check(&load).await;
     let (answers_lost, commits_lost) = proxy.lost();
     assert!(answers_lost > 0 && commits_lost > 0, "{answers_lost} answers and {commits_lost} commits were lost");
     figures["answers_lost"] = json!(answers_lost);
     figures["commits_lost"] = json!(commits_lost);
     figures["rewards"] = json!(rewards);
-    figures["links"] = json!(links);
-    figures["links_asked"] = json!(links_asked);
+    figures["sources_asked"] = json!(sources_asked);
+    figures["sources_told"] = json!(sources_told);
+    figures["sources"] = json!(sources);
     tell("F9", figures);
 }

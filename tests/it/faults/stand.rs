@@ -187,7 +187,7 @@ impl Stand {
         assert_eq!(self.count(commissions).await, (purchases * COMMISSION_MINOR).cast_signed());
         assert_eq!(self.count("select count(*) from fraud_alerts").await, load.bot_count().cast_signed());
         json!({
-            "acknowledged": load.acknowledged_count(), "lost": lost, "double": odd, "refused": load.refused_count(),
+            "acknowledged": load.acknowledged_count(), "per_second": load.per_second(), "lost": lost, "double": odd, "refused": load.refused_count(),
             "unheard": load.unheard_count(),
         })
     }
