@@ -90,11 +90,12 @@ def main(source, page, profile):
     failed = [run["module"] for run in runs if run["status"] != "passed"]
     seconds = sum(run["seconds"] for run in runs)
     loads = sorted(float(run["load"]) for run in runs if run["load"] != "?")
+    size = ", ".join(profile.strip("- ").split())
     today = datetime.date.today().isoformat()
     out = [
         BEGIN,
         "",
-        f"`bench/faults/run` ({profile.strip('- ')}), {today}, {seconds // 60} minutes on {os.cpu_count()} processors"
+        f"`bench/faults/run` ({size}), {today}, {seconds // 60} minutes on {os.cpu_count()} processors"
         + (f", load average {loads[0]:.1f} to {loads[-1]:.1f}" if loads else "")
         + ". "
         + ("Every test passed." if not failed else f"**Failed: {', '.join(failed)}.**"),
