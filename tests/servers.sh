@@ -5,9 +5,10 @@
 #   tests/servers.sh start DIR   starts what does not answer, then prints the two variables that the tests read
 #   tests/servers.sh stop DIR    stops both and removes DIR
 #   tests/servers.sh watch DIR PID   returns at once; stops both when the process PID has ended
+#   tests/servers.sh exec DIR PROGRAM ARGUMENTS...   becomes this program of PostgreSQL or Redis, as an ordinary user
 set -euo pipefail
 
-command=${1:?start, stop or watch}
+command=${1:?start, stop, watch or exec}
 mkdir -p "${2:?a directory}"
 dir=$(cd "$2" && pwd)
 # macOS has no setsid: there a Ctrl-C in the terminal reaches the servers too, which does no harm.
@@ -126,14 +127,20 @@ start)
 stop)
     stop_one postgres QUIT
     stop_one redis TERM
+    if [ -d "$dir/disk" ]; then umount -l "$dir/disk" 2>/dev/null || true; fi
     rm -rf "$dir"
     ;;
 watch)
     script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
     $setsid bash -c "while kill -0 $3 2>/dev/null; do sleep 1; done; exec bash '$script' stop '$dir'" >/dev/null 2>&1 </dev/null &
     ;;
+exec)
+    program=$(find_binary "$3")
+    shift 3
+    unprivileged exec "$program" "$@"
+    ;;
 *)
-    echo "start, stop or watch" >&2
+    echo "start, stop, watch or exec" >&2
     exit 2
     ;;
 esac

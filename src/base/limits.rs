@@ -87,6 +87,9 @@ pub const RULING_REASON_BYTES_MAX: usize = 500;
 pub const TRANSACTION_ATTEMPTS_MAX: u32 = 5;
 /// Statement deadline of requests from the API.
 pub const STATEMENT_TIMEOUT_MS: u64 = 10_000;
+/// How long a process may think within a transaction. One that is stopped or cut off holds a shard, and every reader of the log below
+/// its transaction, for as long.
+pub const IDLE_IN_TRANSACTION_MS: u64 = 5_000;
 
 /// Links in one `generateLinks`.
 pub const LINKS_PER_REQUEST_MAX: usize = 1_000;

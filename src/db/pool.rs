@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use diesel::connection::InstrumentationEvent;
 use diesel_async::pooled_connection::deadpool::{Object, Pool, PoolError};
-use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
+use diesel_async::pooled_connection::{
+    AsyncDieselConnectionManager, ManagerConfig, PoolableConnection, RecyclingMethod,
+};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::FutureExt;
 use scoped_futures::ScopedBoxFuture;
 
 use super::error::is_timeout;
-use crate::base::limits::{STATEMENT_TIMEOUT_MS, TRANSACTION_ATTEMPTS_MAX};
+use crate::base::limits::{IDLE_IN_TRANSACTION_MS, STATEMENT_TIMEOUT_MS, TRANSACTION_ATTEMPTS_MAX};
 use crate::base::{Error, Result};
 
 /// What every store verb takes.
@@ -59,7 +61,8 @@ impl Db {
     }
 
     /// Runs `work` in one transaction at READ COMMITTED: committed if it returns `Ok`, else rolled back. Work that fails in a
-    /// transient way is tried again from the start, so it must have no effect outside of the connection.
+    /// transient way is tried again from the start, so it must have no effect outside of the connection. A commit that got no answer is
+    /// a transient fault: it may have been done, so that only the caller can know whether to ask again.
     pub async fn transaction<'a, T, F>(&self, work: F) -> Result<T>
     where
         F: for<'c> Fn(&'c mut Conn) -> ScopedBoxFuture<'a, 'c, Result<T>> + Send + Sync,
@@ -68,15 +71,17 @@ impl Db {
         let mut attempt = 1;
         loop {
             let mut conn = self.conn().await?;
-            let outcome = in_transaction(&mut conn, &work).await;
-            match outcome {
-                Err(error) if error.is_transient() && !is_timeout(&error) && attempt < TRANSACTION_ATTEMPTS_MAX => {
+            match in_transaction(&mut conn, &work).await {
+                Outcome::Undone(error)
+                    if error.is_transient() && !is_timeout(&error) && attempt < TRANSACTION_ATTEMPTS_MAX =>
+                {
                     tracing::debug!(attempt, error = &error as &dyn std::error::Error, "a transaction is tried again");
                     drop(conn);
                     tokio::time::sleep(Duration::from_millis(5 << attempt)).await;
                     attempt += 1;
                 }
-                outcome => return outcome,
+                Outcome::Done(value) => return Ok(value),
+                Outcome::Undone(error) | Outcome::Unknown(error) => return Err(error),
             }
         }
     }
@@ -88,19 +93,30 @@ impl Db {
     }
 }
 
-async fn in_transaction<'a, T, F>(conn: &mut Conn, work: &F) -> Result<T>
+/// How a transaction ended.
+enum Outcome<T> {
+    Done(T),
+    Undone(Error),
+    /// The connection was lost between the commit and its answer.
+    Unknown(Error),
+}
+
+async fn in_transaction<'a, T, F>(conn: &mut Conn, work: &F) -> Outcome<T>
 where
     F: for<'c> Fn(&'c mut Conn) -> ScopedBoxFuture<'a, 'c, Result<T>> + Send + Sync,
 {
     use diesel_async::TransactionManager;
     type Manager = <Conn as AsyncConnection>::TransactionManager;
 
-    Manager::begin_transaction(conn).await?;
+    if let Err(error) = Manager::begin_transaction(conn).await {
+        return Outcome::Undone(error.into());
+    }
     match work(conn).await {
-        Ok(value) => {
-            Manager::commit_transaction(conn).await?;
-            Ok(value)
-        }
+        Ok(value) => match Manager::commit_transaction(conn).await {
+            Ok(()) => Outcome::Done(value),
+            Err(error) if conn.is_broken() => Outcome::Unknown(Error::transient("hearing of a commit", error)),
+            Err(error) => Outcome::Undone(error.into()),
+        },
         Err(error) => {
             if let Err(rollback) = Manager::rollback_transaction(conn).await {
                 tracing::debug!(
@@ -108,7 +124,7 @@ where
                     "a rollback failed; the connection is dropped"
                 );
             }
-            Err(error)
+            Outcome::Undone(error)
         }
     }
 }
@@ -117,7 +133,8 @@ async fn open(url: &str, counter: Arc<AtomicU64>) -> diesel::ConnectionResult<As
     let mut conn = AsyncPgConnection::establish(url).await?;
     // Statements are short and run again and again: to compile them costs more than to run them.
     let setup = format!(
-        "set statement_timeout = {STATEMENT_TIMEOUT_MS}; set jit = off; set idle_in_transaction_session_timeout = 30000; set timezone = 'UTC'"
+        "set statement_timeout = {STATEMENT_TIMEOUT_MS}; set jit = off; set timezone = 'UTC'; \
+         set idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS}"
     );
     conn.batch_execute(&setup).await.map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
     conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {

@@ -11,6 +11,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{AsyncCommands, RedisError};
 use uuid::Uuid;
 
+use crate::base::limits::STREAM_LENGTH_MAX;
 use crate::base::{Error, Result};
 
 /// Answers slower than this count as none: a request must not wait for a cache.
@@ -69,14 +70,22 @@ impl Kv {
         manager.del(format!("{}{name}", self.prefix)).await.map_err(away)
     }
 
-    /// Adds outbox entries to the brand's stream under their own sequence numbers, oldest first, and trims what is older than
-    /// `keep_from`. An entry that is already there is left as it is, so publishing twice is harmless.
-    pub async fn publish(&self, brand_id: Uuid, entries: &[(u64, String, String)], keep_from: u64) -> Result<()> {
+    /// Adds outbox entries to the brand's stream under their own sequence numbers, oldest first, and trims what is too old. The entries
+    /// follow on `after`: a stream that ends below it lacks some, and gets none of these unless it may begin anew. An entry that
+    /// is already there is left as it is, so publishing twice is harmless. Returns where the stream ends now.
+    pub async fn publish(
+        &self,
+        brand_id: Uuid,
+        entries: &[(u64, String, String)],
+        after: StreamPlace,
+        gap: Gap,
+    ) -> Result<StreamPlace> {
         let mut manager = self.manager.clone();
         let key = self.key(brand_id, "outbox");
         let script = redis::Script::new(PUBLISH);
         let mut call = script.key(key);
-        call.arg(keep_from);
+        let last = entries.last().map_or(after, |(seq, ..)| *seq);
+        call.arg(after).arg(u8::from(gap == Gap::BeginsAnew)).arg(last.saturating_sub(STREAM_LENGTH_MAX));
         for (seq, topic, subject) in entries {
             call.arg(*seq).arg(topic).arg(subject);
         }
@@ -114,14 +123,30 @@ impl Kv {
     }
 }
 
+/// What happens to entries that do not follow on the end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gap {
+    Refused,
+    /// What the stream held is dropped.
+    BeginsAnew,
+}
+
 /// XADD refuses an id at or below the newest: such an entry is already published. Trimming is by id, never by length, so that
-/// nothing above `keep_from` is lost however many readers stall.
+/// nothing that is kept is lost however many readers stall.
 const PUBLISH: &str = r"
-for index = 2, #ARGV, 3 do
-    redis.pcall('XADD', KEYS[1], ARGV[index] .. '-0', 'topic', ARGV[index + 1], 'subject', ARGV[index + 2])
+local held = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+local newest = held and tonumber(string.match(held[1], '^%d+')) or 0
+if newest < tonumber(ARGV[1]) then
+    if ARGV[2] == '0' then return newest end
+    redis.call('DEL', KEYS[1])
+    newest = tonumber(ARGV[1])
 end
-redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1] .. '-0')
-return 1
+for index = 4, #ARGV, 3 do
+    redis.pcall('XADD', KEYS[1], ARGV[index] .. '-0', 'topic', ARGV[index + 1], 'subject', ARGV[index + 2])
+    newest = math.max(newest, tonumber(ARGV[index]))
+end
+redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[3] .. '-0')
+return newest
 ";
 
 fn away(error: RedisError) -> Error {

@@ -12,7 +12,7 @@ use crate::access::{Brand, Scope};
 use crate::base::Result;
 use crate::base::limits::STREAM_LENGTH_MAX;
 use crate::db::{Conn, Db};
-use crate::kv::Kv;
+use crate::kv::{Gap, Kv};
 use crate::text_enum;
 
 /// Entries that the relay sends to Redis in one call.
@@ -66,21 +66,53 @@ pub async fn append(
     Ok(entries.iter().map(|entry| entry.seq).collect())
 }
 
-/// Sends what the brand's stream in Redis does not have yet and returns how much that was. Publishing twice is harmless; a
-/// stream that was flushed grows anew from here, and readers find the rest in PostgreSQL.
+/// Sends what the brand's stream in Redis does not have yet and returns how much that was. Publishing twice is harmless. A stream
+/// that was flushed, or came back older than it was, is filled again from here, as far back as streams are kept.
 pub async fn relay(db: &Db, kv: &Kv, brand: &Brand) -> Result<usize> {
     let scope = brand.scope();
     let mut conn = db.conn().await?;
-    let entries = store::unpublished(&mut conn, &scope, RELAY_BATCH_MAX).await?;
-    let Some(last) = entries.last() else { return Ok(0) };
-    let last = last.seq;
-    let lines: Vec<(u64, String, String)> = entries
-        .iter()
-        .map(|entry| (entry.seq.unsigned_abs(), entry.topic.as_str().to_owned(), entry.subject_id.to_string()))
-        .collect();
-    kv.publish(scope.brand_id, &lines, last.unsigned_abs().saturating_sub(STREAM_LENGTH_MAX)).await?;
-    store::mark_published(&mut conn, &scope, last).await?;
-    Ok(lines.len())
+    let (published, entries) = store::unpublished(&mut conn, &scope, RELAY_BATCH_MAX).await?;
+    let last = entries.last().map_or(published, |entry| entry.seq);
+    if last == 0 {
+        return Ok(0);
+    }
+    let held = publish(kv, &scope, &entries, published, Gap::Refused).await?;
+    if held < published {
+        return refill(&mut conn, kv, &scope, held, published).await;
+    }
+    if last > published {
+        store::mark_published(&mut conn, &scope, last).await?;
+    }
+    Ok(entries.len())
+}
+
+/// Publishes again what a stream that ends at `held` lacks up to `published`.
+async fn refill(conn: &mut Conn, kv: &Kv, scope: &Scope, held: i64, published: i64) -> Result<usize> {
+    let first_kept = published.saturating_sub_unsigned(STREAM_LENGTH_MAX).max(0);
+    // What is too old to be kept is not sent again: the stream begins anew behind the gap.
+    let mut gap = if held < first_kept { Gap::BeginsAnew } else { Gap::Refused };
+    let mut place = held.max(first_kept);
+    let mut count = 0;
+    tracing::info!(brand.id = %scope.brand_id, held, published, "the stream in Redis lacks entries and is filled again");
+    while place < published {
+        let entries = store::above(conn, scope, place, RELAY_BATCH_MAX).await?;
+        let Some(last) = entries.last() else { break };
+        if publish(kv, scope, &entries, place, gap).await? < place {
+            // Flushed once more meanwhile: the next round begins where it ends now.
+            break;
+        }
+        (place, gap, count) = (last.seq, Gap::Refused, count + entries.len());
+    }
+    Ok(count)
+}
+
+/// Adds entries to a stream that holds everything up to `after`, and returns up to where it holds everything now.
+async fn publish(kv: &Kv, scope: &Scope, entries: &[Entry], after: i64, gap: Gap) -> Result<i64> {
+    let line =
+        |entry: &Entry| (entry.seq.unsigned_abs(), entry.topic.as_str().to_owned(), entry.subject_id.to_string());
+    let lines: Vec<(u64, String, String)> = entries.iter().map(line).collect();
+    let held = kv.publish(scope.brand_id, &lines, after.unsigned_abs(), gap).await?;
+    Ok(i64::try_from(held).unwrap_or(i64::MAX))
 }
 
 /// Wakes readers when a brand's outbox may have grown. A hint only: readers also look by themselves once a second.

@@ -51,15 +51,27 @@ struct EntryRow {
     subject_id: Uuid,
 }
 
-pub(super) async fn unpublished(conn: &mut Conn, scope: &Scope, limit: i64) -> Result<Vec<Entry>> {
-    let rows: Vec<EntryRow> = sql("select o.seq, o.topic, o.subject_id
-         from brand_counters c join outbox o on o.brand_id = c.brand_id and o.seq > c.value
-         where c.brand_id = $1 and c.name = 'outbox_published'
-         order by o.seq limit $2")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<BigInt, _>(limit)
-    .load(conn)
-    .await?;
+/// Up to where the brand's outbox was published, and what stands above that.
+pub(super) async fn unpublished(conn: &mut Conn, scope: &Scope, limit: i64) -> Result<(i64, Vec<Entry>)> {
+    let row: Option<CounterRow> =
+        sql("select value from brand_counters where brand_id = $1 and name = 'outbox_published'")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .get_result(conn)
+            .await
+            .optional()?;
+    let published = row.map_or(0, |row| row.value);
+    Ok((published, above(conn, scope, published, limit).await?))
+}
+
+/// The next entries above a number.
+pub(super) async fn above(conn: &mut Conn, scope: &Scope, seq: i64, limit: i64) -> Result<Vec<Entry>> {
+    let rows: Vec<EntryRow> =
+        sql("select seq, topic, subject_id from outbox where brand_id = $1 and seq > $2 order by seq limit $3")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<BigInt, _>(seq)
+            .bind::<BigInt, _>(limit)
+            .load(conn)
+            .await?;
     let entry =
         |row: EntryRow| Ok(Entry { seq: row.seq, topic: Topic::from_column(&row.topic)?, subject_id: row.subject_id });
     rows.into_iter().map(entry).collect()

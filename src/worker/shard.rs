@@ -30,6 +30,10 @@ const CLOCKS_APART_MAX: TimeDelta = TimeDelta::days(1);
 /// How far a reader that has nothing to read may look back before it looks forward.
 pub(super) const LOOK_BACK_MAX: TimeDelta = TimeDelta::days(2);
 
+/// Batches of one shard in a row. Where events come faster than they are read, the other shards, escrow and the outbox have their turn too,
+/// and a worker that is told to stop hears of it.
+const TURNS_MAX: usize = 4;
+
 /// What one turn came to.
 enum Turn {
     /// Nothing is left below the horizon, or another worker holds the shard.
@@ -37,14 +41,14 @@ enum Turn {
     Moved(usize),
 }
 
-/// Processes the shard until nothing is left below the horizon, or another worker holds it. Returns how many events.
+/// Processes the shard until nothing is left below the horizon, another worker holds it, or it has had its turns. Returns how many events.
 pub(super) async fn process(app: &App, shard: i16) -> Result<u64> {
     let mut events_max = WORKER_BATCH_MAX;
     let mut total = 0;
-    loop {
+    for _ in 0..TURNS_MAX {
         let tried = AtomicI64::new(0);
         match turn(app, shard, events_max, &tried).await {
-            Ok(Turn::Idle) => return Ok(total),
+            Ok(Turn::Idle) => break,
             Ok(Turn::Moved(count)) => total += u64::try_from(count).unwrap_or(0),
             Err(error) => {
                 let tried = tried.into_inner();
@@ -57,6 +61,7 @@ pub(super) async fn process(app: &App, shard: i16) -> Result<u64> {
             }
         }
     }
+    Ok(total)
 }
 
 /// One batch. `tried` learns how many events it takes at most, once the try is counted.

@@ -9,6 +9,7 @@ mod codes;
 mod cohorts;
 mod database;
 mod demo;
+mod faults;
 mod flows;
 mod forest;
 mod graphql;

@@ -2,8 +2,7 @@
 
 mod days;
 mod hostile;
-mod kill;
-mod pipeline;
+pub mod pipeline;
 mod poison;
 mod replay;
 mod referral_loop;

@@ -26,14 +26,18 @@ const WORLD: &str = "
 
 pub(super) async fn world() -> TestApp {
     let app = TestApp::start().await;
+    furnish(&app).await;
+    app
+}
+
+/// Makes that world in an empty app.
+pub async fn furnish(app: &TestApp) {
     app.execute(WORLD).await;
     // The budget is funded as a campaign with a budget is.
     let mut conn = app.db.conn().await.unwrap();
     let amount = grapevine::base::Money::new(1000, "USD".parse().unwrap());
     let campaign = uuid::Uuid::from_u128(0xa1);
     grapevine::ledger::fund_campaign(&mut conn, &app.scope, &app.env, campaign, amount, campaign).await.unwrap();
-    drop(conn);
-    app
 }
 
 /// Sends events through the door and returns what became of each.
@@ -43,7 +47,7 @@ pub(super) async fn send(app: &TestApp, events: Value) -> Vec<(ReceiptStatus, Op
     receipts.into_iter().map(|receipt| (receipt.status, receipt.code)).collect()
 }
 
-pub(super) fn at(app: &TestApp, minutes: i64) -> String {
+pub fn at(app: &TestApp, minutes: i64) -> String {
     (app.now() + chrono::TimeDelta::minutes(minutes)).to_rfc3339()
 }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 use grapevine::base::Env;
 use serde_json::{Value, json};
 
-use super::kill::spawn;
 use super::pipeline::{send, world};
-use crate::support::TestApp;
+use crate::support::{TestApp, spawn};
 
 /// Clicks on the creator's link, the one at `poison` marked by its `sub_id`.
 async fn clicks(app: &TestApp, count: usize, poison: usize) {

@@ -7,9 +7,8 @@ use grapevine::platforms::{Scheme, parse};
 use scoped_futures::ScopedFutureExt;
 use serde_json::{Value, json};
 
-use super::kill::binary;
 use super::pipeline::{at, send, world};
-use crate::support::TestApp;
+use crate::support::{TestApp, binary};
 
 const REPLAY: &str = "mutation($input: ReplayEventsInput!) { replayEvents(input: $input) {
     replay { queued quarantined unchanged hasMore endCursor failures { eventId code reason } } userErrors { code path } } }";

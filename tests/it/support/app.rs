@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::database::{Database, connect};
-use super::servers::{servers, target_dir};
+use super::servers::{Servers, servers, target_dir};
 
 /// The moment at which every test begins.
 pub const START: &str = "2026-08-15T12:00:00Z";
@@ -58,11 +58,16 @@ impl Deref for TestApp {
 impl TestApp {
     /// An app on an empty database with one brand, `acme`, in USD. Nothing is served and no worker runs until it is asked for.
     pub async fn start() -> Self {
-        let database = Database::create().await;
+        Self::start_on(servers()).await
+    }
+
+    /// The same on servers of the test's own.
+    pub async fn start_on(servers: &Servers) -> Self {
+        let database = Database::create_on(servers).await;
         let clock = Arc::new(FixedClock::at(START.parse().unwrap()));
         let env = Env { clock: Arc::clone(&clock) as _, chance: Arc::new(SeededChance::from_seed(42)) };
         let address = free_address();
-        let app = App::new(settings(&database, address), env).unwrap();
+        let app = App::new(settings(&database, servers, address), env).unwrap();
         let mut conn = app.db.conn().await.unwrap();
         let brand = NewBrand { slug: "acme".into(), name: "Acme".into(), currency: "USD".parse().unwrap() };
         let brand = create_brand(&mut conn, &app.env, brand).await.unwrap();
@@ -244,14 +249,14 @@ struct Text {
     text: String,
 }
 
-fn settings(database: &Database, address: SocketAddr) -> Settings {
+fn settings(database: &Database, servers: &Servers, address: SocketAddr) -> Settings {
     Settings {
         listen: address,
         public_url: format!("http://{address}"),
         database_url: database.url.clone(),
         trusted_proxy_count: 0,
         database_pool_size: 8,
-        redis_url: servers().redis_url.clone(),
+        redis_url: servers.redis_url.clone(),
         redis_prefix: format!("{}:", hex::encode(random_bytes::<8>(&SystemChance))),
         secret: [7; 32],
         events_retention_days: None,
@@ -262,7 +267,7 @@ fn settings(database: &Database, address: SocketAddr) -> Settings {
 
 /// A free port below those that the system hands out by itself: a client that calls a server which is down could be given the very
 /// port that it calls, and would then talk to itself.
-fn free_address() -> SocketAddr {
+pub fn free_address() -> SocketAddr {
     loop {
         let port = 10_000 + u16::from_be_bytes(random_bytes(&SystemChance)) % 10_000;
         if let Ok(listener) = std::net::TcpListener::bind(("127.0.0.1", port)) {

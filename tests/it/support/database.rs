@@ -6,38 +6,42 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use grapevine::base::{SystemChance, random_bytes};
 use sha2::{Digest, Sha256};
 
-use super::servers::servers;
+use super::servers::{Servers, servers};
 
 /// A database that only one test uses. Dropped by [`Database::remove`].
 pub struct Database {
     pub name: String,
     pub url: String,
+    maintenance_url: String,
 }
 
 impl Database {
     /// A migrated, empty database.
     pub async fn create() -> Self {
-        let mut maintenance = connect(&servers().database_url).await;
-        let template = template(&mut maintenance).await;
-        Self::copy(&mut maintenance, &template).await
+        Self::create_on(servers()).await
+    }
+
+    /// The same on these servers.
+    pub async fn create_on(servers: &Servers) -> Self {
+        let template = template(&servers.database_url).await;
+        Self::copy(&servers.database_url, &template).await
     }
 
     /// A database without any table.
     pub async fn create_bare() -> Self {
-        let mut maintenance = connect(&servers().database_url).await;
-        Self::copy(&mut maintenance, "template0").await
+        Self::copy(&servers().database_url, "template0").await
     }
 
-    async fn copy(maintenance: &mut AsyncPgConnection, template: &str) -> Self {
+    async fn copy(maintenance_url: &str, template: &str) -> Self {
         let name = format!("test_{}", hex::encode(random_bytes::<8>(&SystemChance)));
         let statement = format!("create database {name} template {template}");
-        maintenance.batch_execute(&statement).await.unwrap();
-        Self { url: url_of(&name), name }
+        connect(maintenance_url).await.batch_execute(&statement).await.unwrap();
+        Self { url: url_of(maintenance_url, &name), name, maintenance_url: maintenance_url.to_owned() }
     }
 
     /// Drops the database, whoever is still connected.
     pub async fn remove(&self) {
-        let mut maintenance = connect(&servers().database_url).await;
+        let mut maintenance = connect(&self.maintenance_url).await;
         let statement = format!("drop database if exists {} with (force)", self.name);
         maintenance.batch_execute(&statement).await.unwrap();
     }
@@ -48,8 +52,8 @@ pub async fn connect(url: &str) -> AsyncPgConnection {
     AsyncPgConnection::establish(url).await.unwrap()
 }
 
-fn url_of(name: &str) -> String {
-    let mut url = url::Url::parse(&servers().database_url).unwrap();
+fn url_of(maintenance_url: &str, name: &str) -> String {
+    let mut url = url::Url::parse(maintenance_url).unwrap();
     url.set_path(name);
     url.to_string()
 }
@@ -62,7 +66,8 @@ struct Found {
 
 /// The template's name carries a hash of the migrations, so that a stale one is never used; the lock lets one process make it, and
 /// it gets its name when it is ready, so that a half-made one is never used either.
-async fn template(maintenance: &mut AsyncPgConnection) -> String {
+pub async fn template(maintenance_url: &str) -> String {
+    let maintenance = &mut connect(maintenance_url).await;
     let name = format!("template_{}", migrations_hash());
     maintenance.batch_execute("select pg_advisory_lock(7203812)").await.unwrap();
     let found: Found = grapevine::db::sql("select count(*) from pg_database where datname = $1")
@@ -75,7 +80,7 @@ async fn template(maintenance: &mut AsyncPgConnection) -> String {
         for statement in [format!("drop database if exists {draft} with (force)"), format!("create database {draft}")] {
             maintenance.batch_execute(&statement).await.unwrap();
         }
-        grapevine::db::migrate(&url_of(&draft)).await.unwrap();
+        grapevine::db::migrate(&url_of(maintenance_url, &draft)).await.unwrap();
         // The migrating connection may need a moment to go: PostgreSQL waits 5 s for it before it refuses.
         let rename = format!("alter database {draft} rename to {name}");
         maintenance.batch_execute(&rename).await.unwrap();
@@ -84,7 +89,8 @@ async fn template(maintenance: &mut AsyncPgConnection) -> String {
     name
 }
 
-fn migrations_hash() -> String {
+/// Changes with the migrations.
+pub fn migrations_hash() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let mut files: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join("up.sql")).collect();

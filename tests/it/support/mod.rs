@@ -4,8 +4,10 @@
 mod app;
 mod database;
 pub mod peers;
+mod process;
 mod servers;
 
-pub use app::{TestApp, TestSource, make_source};
-pub use database::{Database, connect};
-pub use servers::{servers, target_dir};
+pub use app::{TestApp, TestSource, free_address, make_source};
+pub use database::{Database, connect, migrations_hash, template};
+pub use process::{binary, spawn};
+pub use servers::{Servers, script, servers, target_dir, watch};

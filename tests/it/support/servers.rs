@@ -32,6 +32,22 @@ pub fn target_dir() -> PathBuf {
     near.parent().unwrap_or(near).to_path_buf()
 }
 
+/// The script that knows where servers are and how to run them.
+pub fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers.sh")
+}
+
+fn run(arguments: &[&str]) -> String {
+    let output = Command::new("bash").arg(script()).args(arguments).output().unwrap();
+    assert!(output.status.success(), "tests/servers.sh: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Ends the servers of this folder, and the folder, when this process has ended.
+pub fn watch(folder: &Path, process: u32) {
+    run(&["watch", folder.to_str().unwrap(), &process.to_string()]);
+}
+
 fn start() -> Servers {
     // The parent is the runner (nextest, or cargo for `cargo test`): all tests of a run share it, and the servers end with it.
     let runner = std::os::unix::process::parent_id();
@@ -42,16 +58,9 @@ fn start() -> Servers {
 
     let folder = home.join(runner.to_string());
     let is_first = !folder.exists();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers.sh");
-    let run = |arguments: &[&str]| {
-        let output = Command::new("bash").arg(&script).args(arguments).output().unwrap();
-        assert!(output.status.success(), "tests/servers.sh: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let folder = folder.to_str().unwrap();
-    let printed = run(&["start", folder]);
+    let printed = run(&["start", folder.to_str().unwrap()]);
     if is_first {
-        run(&["watch", folder, &runner.to_string()]);
+        watch(&folder, runner);
     }
     let mut variables: HashMap<&str, &str> =
         printed.lines().filter_map(|line| line.strip_prefix("export ")?.split_once('=')).collect();
