@@ -151,9 +151,9 @@ async fn degrees(
          cross join lateral (
              select * from members m
              where m.brand_id = $1 and m.depth = d.depth and m.path >= s.low and m.path < s.high
-                 and ((select $5::int4) is null or m.depth > (select $5) or m.path > (select $6)::ltree)
-             order by m.path limit (select $7)) m
-         order by m.depth, m.path limit (select $7)"
+                 and ((select $5::int4) is null or m.depth > (select $5::int4) or m.path > (select $6)::ltree)
+             order by m.path limit (select $7::int8)) m
+         order by m.depth, m.path limit (select $7::int8)"
     ))
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(vec![top_id])

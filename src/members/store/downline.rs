@@ -74,8 +74,8 @@ macro_rules! with_earnings {
             "), earned as (
                  select beneficiary_member_id as top_id, degree::int4 as degree, sum(amount_minor - reversed_minor)::int8 as reward_minor
                  from rewards
-                 where (select $5) and brand_id = $1 and beneficiary_member_id = any ((select $2)::uuid[]) and degree > 0
-                     and currency = (select $6) and state <> 'REJECTED' and triggered_at >= (select coalesce($4, '-infinity'))
+                 where (select $5::bool) and brand_id = $1 and beneficiary_member_id = any ((select $2)::uuid[]) and degree > 0
+                     and currency = (select $6) and state <> 'REJECTED' and triggered_at >= (select coalesce($4::timestamptz, '-infinity'))
                  group by 1, 2)
              select c.top_id, c.degree, c.member_count, c.activated_count, c.value_minor, coalesce(e.reward_minor, 0) as reward_minor
              from counted c left join earned e on e.top_id = c.top_id and e.degree = c.degree
@@ -110,17 +110,17 @@ const KEPT_TOTALS: &str = concat!(
 const LIVE: &str = with_earnings!(
     "select s.top_id, (m.depth - s.top_depth)::int4 as degree, count(*) as member_count, count(m.activated_at) as activated_count,
             coalesce(sum(
-                case when (select $7) and m.value_minor > 0 and m.last_active_at >= (select $4) then (
+                case when (select $7::bool) and m.value_minor > 0 and m.last_active_at >= (select $4::timestamptz) then (
                     select sum(c.amount_minor - c.refunded_minor)
                     from members b
-                    join conversions c on c.brand_id = $1 and c.member_id = b.id and c.currency = (select $6) and c.occurred_at >= (select $4)
+                    join conversions c on c.brand_id = $1 and c.member_id = b.id and c.currency = (select $6) and c.occurred_at >= (select $4::timestamptz)
                     where b.brand_id = $1 and b.depth = m.depth and b.path = m.path)
                 end), 0)::int8 as value_minor
      from segments s
      cross join lateral generate_series(s.depth + 1, least(s.top_depth + $3, (s.depth / 63 + 1) * 63)) as d (depth)
      cross join lateral (
          select depth, path, activated_at, last_active_at, value_minor from members
-         where brand_id = $1 and depth = d.depth and path >= s.low and path < s.high and joined_at >= (select $4) offset 0) m
+         where brand_id = $1 and depth = d.depth and path >= s.low and path < s.high and joined_at >= (select $4::timestamptz) offset 0) m
      group by 1, 2"
 );
 
@@ -205,7 +205,7 @@ const LIVE_ACTIVE: &str = concat!(
      cross join lateral (
          select from members
          where brand_id = $1 and depth = d.depth and path >= s.low and path < s.high
-             and last_active_at >= (select $4::timestamp at time zone 'UTC') and joined_at >= (select coalesce($5, '-infinity')) offset 0) m
+             and last_active_at >= (select $4::timestamp at time zone 'UTC') and joined_at >= (select coalesce($5::timestamptz, '-infinity')) offset 0) m
      group by 1"
 );
 

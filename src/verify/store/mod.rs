@@ -137,12 +137,14 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          where (c.member_count, c.signed_up_count, c.activated_count, c.value_minor)
                is distinct from (k.member_count, k.signed_up_count, k.activated_count, k.value_minor)",
     ),
+    // `offset 0` keeps it a look-up per member: else each level of the forest may read the whole index.
     (
         "every member hangs on a root: there is no cycle",
         "with recursive reached as (
              select id from members where brand_id = $1 and referrer_id is null
              union all
-             select m.id from reached join members m on m.brand_id = $1 and m.referrer_id = reached.id)
+             select m.id from reached cross join lateral (
+                 select id from members where brand_id = $1 and referrer_id = reached.id offset 0) m)
          select (select count(*) from members where brand_id = $1) - (select count(*) from reached) as value",
     ),
     (
