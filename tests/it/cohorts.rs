@@ -85,7 +85,11 @@ const TOUCHES: &str = "
            case when n % 13 = 0 then 'BLOCK' when n % 5 = 0 then 'REVIEW' else 'ALLOW' end
     from generate_series(1, 900) n join members m on m.number = 1 + (n * 104729) % 80;
     insert into events (brand_id, id, source_id, shard, event_type, state, occurred_at, recorded_at, payload)
-    select brand_id, id, '00000000-0000-0000-0000-000000000000', 0, lower(kind), 'ACCEPTED', occurred_at, RECORDED_AT, '{}' from touchpoints;
+    select t.brand_id, t.id, '00000000-0000-0000-0000-000000000000', b.shard, lower(t.kind), 'ACCEPTED', t.occurred_at, RECORDED_AT, '{}'
+    from touchpoints t join brands b on b.id = t.brand_id;
+    insert into positions (consumer, shard, recorded_xid, seq, moved_at, since)
+    select 'pipeline', shard, recorded_xid, seq, recorded_at, recorded_at from events order by recorded_xid desc, seq desc limit 1
+    on conflict (consumer, shard) do update set recorded_xid = excluded.recorded_xid, seq = excluded.seq;
 ";
 
 async fn world(app: &TestApp) -> World {
@@ -109,8 +113,10 @@ async fn world(app: &TestApp) -> World {
     let mut rejected = Vec::new();
     let summary = import_members(&app.db, &app.scope, &app.env, rows.as_bytes(), &mut rejected, &|_| ()).await.unwrap();
     assert_eq!(summary.imported, 80, "{}", String::from_utf8_lossy(&rejected));
-    open_day(&app.db, app.now().date_naive()).await.unwrap();
-    app.execute(&TOUCHES.replace("RECORDED_AT", &format!("'{}'", app.now()))).await;
+    // So long ago that their keys are forgotten.
+    let recorded_at = app.now() - TimeDelta::days(100);
+    open_day(&app.db, recorded_at.date_naive()).await.unwrap();
+    app.execute(&TOUCHES.replace("RECORDED_AT", &format!("'{recorded_at}'"))).await;
     // Some members were invited some days before they signed up; the others were heard of at their sign-up.
     app.execute(
         "update members set created_at = signed_up_at - make_interval(hours => case when number % 4 = 0 then number::int * 3 else 0 end)

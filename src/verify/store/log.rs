@@ -78,15 +78,15 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "the outbox has no gap",
-        "select c.value - (select count(*) from outbox o where o.brand_id = c.brand_id and o.seq between 1 and c.value) as value
-         from brand_counters c where c.brand_id = $1 and c.name = 'outbox'",
+        "select c.value - (select count(*) from outbox o where o.brand_id = $1 and o.seq between 1 and c.value) as value
+         from (select coalesce(max(value), 0) as value from brand_counters where brand_id = $1 and name = 'outbox') c",
     ),
     (
         "nothing stands in the outbox beyond its counter, and nothing was published that does not stand there",
         "select (select count(*) from outbox o where o.brand_id = $1 and o.seq not between 1 and c.value)
                 + greatest(0, p.value - c.value) as value
-         from brand_counters c join brand_counters p on p.brand_id = c.brand_id and p.name = 'outbox_published'
-         where c.brand_id = $1 and c.name = 'outbox'",
+         from (select coalesce(max(value), 0) as value from brand_counters where brand_id = $1 and name = 'outbox') c,
+              (select coalesce(max(value), 0) as value from brand_counters where brand_id = $1 and name = 'outbox_published') p",
     ),
     (
         "every entry of the outbox names what is there",

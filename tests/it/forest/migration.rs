@@ -59,7 +59,7 @@ async fn plant(conn: &mut AsyncPgConnection) {
     }
     conn.batch_execute(
         "insert into brands (id, slug, name, currency, shard, created_at) values (md5('b')::uuid, 'acme', 'Acme', 'USD', 0, now());
-         insert into brand_counters (brand_id, name, value) values (md5('b')::uuid, 'members', 240), (md5('b')::uuid, 'outbox', 0);
+         insert into brand_counters (brand_id, name, value) values (md5('b')::uuid, 'members', 240), (md5('b')::uuid, 'outbox', 0), (md5('b')::uuid, 'outbox_published', 0);
          insert into people (brand_id, id, canonical_id, created_at) values (md5('b')::uuid, md5('p')::uuid, md5('p')::uuid, now())",
     )
     .await
