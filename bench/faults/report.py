@@ -82,7 +82,7 @@ def row(figure):
     return [figure["fault"], what, *common, "; ".join(told)]
 
 
-def main(source, page, profile):
+def main(source, page, size):
     lines = [json.loads(line) for line in open(source)]
     figures = [line for line in lines if "fault" in line]
     figures.sort(key=lambda figure: list(FAULTS).index(figure["fault"]))
@@ -90,7 +90,6 @@ def main(source, page, profile):
     failed = [run["module"] for run in runs if run["status"] != "passed"]
     seconds = sum(run["seconds"] for run in runs)
     loads = sorted(float(run["load"]) for run in runs if run["load"] != "?")
-    size = ", ".join(profile.strip("- ").split())
     today = datetime.date.today().isoformat()
     out = [
         BEGIN,

@@ -43,7 +43,7 @@ async fn poison_is_kept_with_its_reason_and_delays_nobody() {
     let running = Arc::clone(&load).run(rate());
     running.progress(sized(100, 5_000)).await;
     running.begin_phase(1);
-    let rounds = sized(3, 50);
+    let rounds = sized(3, 20);
     for number in 0..rounds {
         for (name, raw) in poisons(number) {
             running.progress(sized(20, 100)).await;
