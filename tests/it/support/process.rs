@@ -12,7 +12,9 @@ pub fn binary(app: &TestApp) -> Command {
     let folder = target_dir().join("processes-test");
     std::fs::create_dir_all(&folder).unwrap();
     let settings = &app.settings;
-    let mut binary = Command::new(env!("CARGO_BIN_EXE_grapevine"));
+    // One that was built otherwise, where it is named: what is measured should be what people run.
+    let built = std::env::var("GRAPEVINE_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_grapevine").to_owned());
+    let mut binary = Command::new(built);
     // The binary refuses settings that it does not know, and ours are none of its own.
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRAPEVINE_")) {
         binary.env_remove(name);
