@@ -56,7 +56,8 @@ pub fn is_lost(error: &Error) -> bool {
     error.is_transient() && cause.is_some_and(|cause| marks.iter().any(|mark| cause.contains(mark)))
 }
 
-/// Deadlock, serialisation, a lost connection, a server that is shutting down, starting, out of connections or of disk.
+/// Deadlock, serialisation, a lost connection, a server that is shutting down, starting, out of connections or of disk, or whose disk is
+/// failing.
 fn is_transient(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(
@@ -71,6 +72,8 @@ fn is_transient(error: &DieselError) -> bool {
                 "too many clients",
                 "No space left",
                 "could not extend",
+                "Input/output error",
+                "Read-only file system",
                 "canceling statement",
                 "communicating with the server",
             ];
