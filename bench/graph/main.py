@@ -12,13 +12,17 @@ import forest as forests
 import load
 import report
 import writes
-from measure import Bench, load_average
+from measure import Bench
+from page import load_average
 from questions import questions
 from servers import Grapevine, Postgres, Redis, stop
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT_ROWS_MAX = 1_000_000
 VERIFY_MAX = 1_000_000  # members; it is not what is measured
+UNTOLD = {
+    "every touchpoint, conversion and refund has its event, as far back as the log reaches", "every reward and every attribution was told",
+}
 
 
 def main():
@@ -38,7 +42,7 @@ def main():
             runs.append(run(count, arguments, folder, now_us, too_slow, tell))
         finally:
             shutil.rmtree(folder)
-        report.write(ROOT / "docs/benchmarks.md", runs, arguments.command)
+        report.write(runs, arguments.command)
     tell("docs/benchmarks.md is written")
 
 
@@ -77,10 +81,10 @@ def run(count, arguments, folder, now_us, too_slow, tell):
 
 
 def verify(grapevine):
-    """What was written by hand is what Grapevine would keep. Its sales have no events: that is the one invariant which it breaks."""
+    """What was written by hand is what Grapevine would keep. Its sales have no events, and nobody was told of them: no more is broken."""
     _, output, _ = grapevine.outcome("verify", "--json")
     broken = [finding for finding in json.loads(output)["findings"] if finding["breach_count"]]
-    if [finding["invariant"] for finding in broken] != ["every touchpoint, conversion and refund has its event"]:
+    if {finding["invariant"] for finding in broken} - UNTOLD:
         raise AssertionError(f"the forest is not as Grapevine would keep it: {broken}")
 
 

@@ -194,8 +194,3 @@ def literal(text):
     if ":" not in text:
         return text
     return "E" + text.replace("\\", "\\\\").replace(":", "\\x3a")
-
-
-def load_average():
-    with open("/proc/loadavg", encoding="ascii") as load:
-        return float(load.read().split()[0])

@@ -1,11 +1,12 @@
-"""Writes what was measured into the document, between the two markers. What stands around them is written by people."""
+"""The graph's part of the page of benchmarks."""
 
 import re
 import time
 
+import page
+from page import millions, precise, table
 from questions import SUBTREES, questions
 
-BEGIN, END = "<!-- bench/graph writes from here -->", "<!-- to here -->"
 WHOSE = {
     "any": "any member", "deep": "the deepest 1 %", "chain": "the end of a chain of 10,000", "referrer": "a referrer with 10 or more",
     "star": "a star: 10 % of all members", "pair": "two members of one tree", "all": "", **SUBTREES,
@@ -13,27 +14,14 @@ WHOSE = {
 PAGES_MS, LIVE_MS, AGGREGATE_RATIO, GROWTH, UPKEEP = 2, 20, 100, 1.3, 0.20
 
 
-def write(path, runs, command):
-    text = path.read_text(encoding="utf-8")
-    body = "\n\n".join([head(runs, command), targets(runs), ratios(runs), *(figures(run) for run in runs), changes(runs)])
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+def write(runs, command):
+    page.write("graph", [head(runs, command), targets(runs), ratios(runs), *(figures(run) for run in runs), changes(runs)])
 
 
 def head(runs, command):
     loads = [load for run in runs for load in run["loads"]]
     when = time.strftime("%Y-%m-%d", time.gmtime())
-    return f"`{command}`, {when}. Load average while it ran: {min(loads):.1f} to {max(loads):.1f} on {runs[0]['cpus']} processors."
-
-
-def table(columns, rows):
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def millions(count):
-    return f"{count / 1_000_000:g}M" if count >= 1_000_000 else f"{count // 1_000}k"
+    return f"`{command}`, {when}. {page.loads(loads, runs[0]['cpus'])}"
 
 
 def p50(run, key, engine):
@@ -93,10 +81,6 @@ def figures(run):
 
 def cell(found):
     return "over 60 s" if "slow" in found else f"{precise(found['p50'])} / {precise(found['p99'])}"
-
-
-def precise(ms):
-    return f"{ms:,.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}"
 
 
 def changes(runs):

@@ -73,14 +73,14 @@ class Statement:
 class Postgres:
     """A server with its files under `folder`."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, **settings):
         self.folder, self.log, self.port = folder, folder / "postgres.log", free_port()
         # As root it runs in a user namespace of its own, since it refuses to run as root.
         alone = ["unshare", "--user"] if os.geteuid() == 0 else []
         options = ["-U", "grapevine", "-A", "trust", "--no-sync", "--locale=C", "-E", "UTF8"]
         subprocess.run([*alone, PG_BIN / "initdb", "-D", folder / "pg", *options], check=True, stdout=subprocess.DEVNULL)
         with open(folder / "pg/postgresql.conf", "a", encoding="utf-8") as output:
-            output.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+            output.writelines(f"{name} = '{value}'\n" for name, value in (SETTINGS | settings).items())
         self.process = start([*alone, PG_BIN / "postgres", "-D", folder / "pg", "-p", self.port], self.log)
         wait_until(self._answers, "PostgreSQL")
         self.connect("postgres").execute("create database grapevine")
