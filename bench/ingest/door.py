@@ -7,12 +7,10 @@ SECONDS = 10
 ARRAY = 100
 GROUP = 256
 # The log's table and its keys, with their indexes, as a database without us would be asked to fill them.
-RAW_TABLES = """
-create table raw_events (like events including all);
-create sequence raw_seq;
-alter table raw_events alter column seq set default nextval('raw_seq');
-create table raw_keys (like event_keys including all);
-"""
+RAW_TABLES = (
+    "create table raw_events (like events including all)", "create sequence raw_seq",
+    "alter table raw_events alter column seq set default nextval('raw_seq')", "create table raw_keys (like event_keys including all)",
+)
 # One group of the size that ours has at most: keys, then events, with a payload of the size of a click's.
 RAW_GROUP = f"""
 begin;
@@ -57,9 +55,10 @@ def per_event(before, after, events):
 def inserts(stand):
     """Rows per second of pgbench, by how many groups are on their way at once."""
     payload = stand.sql.execute("select payload::text from events where event_type = 'click' limit 1").fetchone()[0]
-    stand.sql.execute(RAW_TABLES)
+    for command in RAW_TABLES:
+        stand.sql.execute(command)
     script = stand.folder / "group.sql"
-    script.write_text(RAW_GROUP.replace("@payload@", payload.replace(":", "\\:")).replace("\\:", ":"), encoding="utf-8")
+    script.write_text(RAW_GROUP.replace("@payload@", payload), encoding="utf-8")
     found = {}
     for clients in (1, 3):
         options = ["-n", "-M", "simple", "-c", clients, "-j", 1, "-T", SECONDS, "-f", script]

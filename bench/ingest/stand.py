@@ -9,6 +9,7 @@ import time
 
 from servers import Grapevine, Postgres, Redis, free_port, start, stop, wait_until
 
+BRAND = "01940000-0000-7000-8000-000000000001"
 CREATORS = 100
 TICKS = os.sysconf("SC_CLK_TCK")
 SOURCE = "mutation { createWebhookSource(input: { name: \"bench\" }) { source { url } secret userErrors { message } } }"
@@ -37,20 +38,28 @@ class Stand:
         self.runs = 0
 
     def __enter__(self):
+        try:
+            self._prepare()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _prepare(self):
         self.grapevine.run("migrate")
         self.sql = self.postgres.connect()
         self.sql.execute("create extension pg_stat_statements")
+        self.sql.execute("insert into brands values (%s, 'default', 'Benchmark', 'USD', 0, false, now())", [BRAND])
+        for counter in ("members", "outbox", "outbox_published"):
+            self.sql.execute("insert into brand_counters values (%s, %s, 0)", [BRAND, counter])
         self.grapevine.serve()
         self.path, self.secret = self._source()
-        self.creators = [f"creator-{number}" for number in range(CREATORS)]
         self._ask(CAMPAIGN)
-        fields = " ".join(
-            f'c{at}: createCreator(input: {{ handle: "{handle}" }}) {{ userErrors {{ message }} }}' for at, handle in enumerate(self.creators[:20])
-        )
+        self.creators = [f"creator-{number}" for number in range(CREATORS)]
         for low in range(0, CREATORS, 20):
-            self._ask(f"mutation {{ {fields} }}".replace("creator-", f"creator-{low // 20}-"))
-        self.creators = [f"creator-{low}-{number}" for low in range(CREATORS // 20) for number in range(20)]
-        return self
+            handles = enumerate(self.creators[low : low + 20])
+            fields = (f'c{at}: createCreator(input: {{ handle: "{handle}" }}) {{ userErrors {{ message }} }}' for at, handle in handles)
+            self._ask(f"mutation {{ {' '.join(fields)} }}")
 
     def __exit__(self, *_):
         for process in (self.worker, self.bare):

@@ -85,7 +85,7 @@ impl ImportCommand {
 /// On the standard error, and only where a person looks on.
 pub fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
+    let style = ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {per_sec} {eta} {msg}");
     bar.with_style(style.unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar()))
 }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use csv::Writer;
 use flate2::read::MultiGzDecoder;
 use indicatif::ProgressBar;
+use tokio_util::sync::CancellationToken;
 
 use super::import::Report;
 use crate::access::{Permission, Scope};
@@ -40,17 +41,14 @@ pub async fn import_events(
     };
     let mut lines = Lines { input: BufReader::new(input), number: 0 };
     let mut intake = Intake { app, origin: Origin::import(scope.clone()), tally: Tally::new(report) };
-    let mut chunk = Vec::with_capacity(CHUNK_EVENTS);
-    while let Some((number, line)) = lines.next()? {
-        match line {
-            Some(line) => chunk.extend(parse(Scheme::Generic, &line).items.into_iter().map(|item| (number, item))),
-            None => intake.tally.reject(number, "TOO_LARGE", "A line holds at most 256 KiB.")?,
-        }
-        if chunk.len() >= CHUNK_EVENTS {
-            intake.hand_in(std::mem::take(&mut chunk)).await?;
-        }
-    }
-    intake.hand_in(chunk).await?;
+    // What is taken in is worked on at once, as it would be in a running installation, so that a file takes as long as the slower of both.
+    let stop = CancellationToken::new();
+    let working = tokio::spawn(worker::run(app.clone(), stop.clone()));
+    let taken = intake.take_all(&mut lines).await;
+    stop.cancel();
+    working.await.map_err(|error| Error::fault("working on the events", error))??;
+    taken?;
+    bar.set_message("working on the last events");
     worker::drain(app).await?;
     intake.tally.finish()
 }
@@ -90,6 +88,20 @@ struct Intake<'a> {
 }
 
 impl Intake<'_> {
+    async fn take_all<R: Read>(&mut self, lines: &mut Lines<R>) -> Result<()> {
+        let mut chunk = Vec::with_capacity(CHUNK_EVENTS);
+        while let Some((number, line)) = lines.next()? {
+            match line {
+                Some(line) => chunk.extend(parse(Scheme::Generic, &line).items.into_iter().map(|item| (number, item))),
+                None => self.tally.reject(number, "TOO_LARGE", "A line holds at most 256 KiB.")?,
+            }
+            if chunk.len() >= CHUNK_EVENTS {
+                self.hand_in(std::mem::take(&mut chunk)).await?;
+            }
+        }
+        self.hand_in(chunk).await
+    }
+
     async fn hand_in(&mut self, chunk: Vec<(u64, Submission)>) -> Result<()> {
         let (numbers, items): (Vec<u64>, Vec<Submission>) = chunk.into_iter().unzip();
         let receipts = self.app.door.accept(&self.origin, items).await?;

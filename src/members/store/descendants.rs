@@ -65,7 +65,9 @@ async fn by_degree(conn: &mut Conn, scope: &Scope, top: &Member, degrees_max: i3
     let mut found: Vec<Member> = Vec::new();
     // Every degree has members as long as the next one has.
     let mut from = after.as_ref().map_or(1, |after| after.depth - top.depth).max(1);
-    let mut window = DEGREES_AT_FIRST;
+    // A member whose referees alone fill the page needs no look at those below them.
+    let is_filled = after.is_none() && usize::try_from(top.referee_count).is_ok_and(|count| count >= wanted);
+    let mut window = if is_filled { 1 } else { DEGREES_AT_FIRST };
     while found.len() < wanted && from <= degrees_max {
         let missing = i32::try_from(wanted - found.len()).unwrap_or(i32::MAX);
         let to = from.saturating_add(window.min(missing.max(DEGREES_AT_FIRST)) - 1).min(degrees_max);
