@@ -5,7 +5,7 @@ import random
 import re
 import time
 
-from load import moments, root_of
+from load import BRAND, moments, root_of
 from measure import wall_ms
 from questions import DEGREES, EVERYTHING, member_id
 from servers import stop, wait_until
@@ -76,7 +76,8 @@ def send(bench, events):
 
 
 def members_of(bench, external_id):
-    return bench.sql.execute("select count(*) from members where external_id = %s and signed_up_at is not null", [external_id]).fetchone()[0]
+    text = "select count(*) from members where brand_id = %s and external_id = %s and signed_up_at is not null"
+    return bench.sql.execute(text, [BRAND, external_id]).fetchone()[0]
 
 
 def moves(bench, forest):

@@ -11,6 +11,7 @@ from servers import Grapevine, Postgres, Redis, free_port, start, stop, wait_unt
 
 BRAND = "01940000-0000-7000-8000-000000000001"
 CREATORS = 100
+STEPS = 8  # of a person's story: so many people begin in a second
 TICKS = os.sysconf("SC_CLK_TCK")
 SOURCE = "mutation { createWebhookSource(input: { name: \"bench\" }) { source { url } secret userErrors { message } } }"
 CAMPAIGN = (
@@ -93,7 +94,7 @@ class Stand:
         command = [
             self.sender, "send", "--to", f"127.0.0.1:{port}", "--path", path, "--secret", self.secret, "--run", f"r{self.runs}",
             "--campaign", "bench", "--creators", ",".join(self.creators), "--rate", rate, "--seconds", seconds, "--batch", batch,
-            "--connections", connections, *(["--clicks"] if clicks else []),
+            "--connections", connections, "--people-apart", max(rate // STEPS, 16), *(["--clicks"] if clicks else []),
         ]
         return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -6,6 +6,8 @@
 mod rules;
 mod store;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -41,16 +43,20 @@ pub struct Stitched {
     pub merged: Vec<Uuid>,
 }
 
-/// The identifiers of an event. A click is known by its own id, so that what follows it can name it.
+/// The click that an event is, as what follows it names it. Its touchpoint keeps whose it was: it needs no identity of its own.
+fn own_click(logged: &Logged) -> Option<Identifier> {
+    let is_click = logged.event.event_type == crate::events::EventType::Click;
+    is_click.then(|| Identifier::new(IdentifierKind::Click, *logged.id.as_bytes()))
+}
+
+/// The identifiers of an event.
 fn identifiers(scope: &Scope, keyring: &Keyring, logged: &Logged) -> Vec<Identifier> {
     let event = &logged.event;
     let hash = |value: &str| keyring.hash(scope.brand_id, "user", value);
     let user = event.user_id.as_deref().map(|id| Identifier::new(IdentifierKind::User, hash(id)));
     let anonymous = event.anonymous_hash.map(|hash| Identifier::new(IdentifierKind::Anonymous, hash.0));
     let followed = event.click_id.map(|id| Identifier::new(IdentifierKind::Click, *id.as_bytes()));
-    let is_click = event.event_type == crate::events::EventType::Click;
-    let own = is_click.then(|| Identifier::new(IdentifierKind::Click, *logged.id.as_bytes()));
-    [user, anonymous, followed, own].into_iter().flatten().collect()
+    [user, anonymous, followed, own_click(logged)].into_iter().flatten().collect()
 }
 
 /// Finds, makes and merges the people of a batch, in a few statements.
@@ -59,12 +65,14 @@ pub async fn stitch(conn: &mut Conn, scope: &Scope, keyring: &Keyring, batch: &[
     let mut wanted: Vec<Identifier> = known.iter().flatten().copied().collect();
     wanted.sort_unstable();
     wanted.dedup();
+    let clicks: HashSet<Identifier> = batch.iter().filter_map(own_click).collect();
     let mut register = rules::Register::new(store::find(conn, scope, &wanted).await?);
     let recorded: Vec<Uuid> = batch
         .iter()
         .zip(&known)
         .map(|(logged, own)| register.assign(scope.brand_id, logged.id, logged.recorded_at, own))
         .collect();
+    register.new_identifiers.retain(|(one, ..)| !clicks.contains(one));
     store::write(conn, scope, &register).await?;
     let people = recorded.iter().map(|id| Person { recorded_id: *id, canonical_id: register.canonical(*id) }).collect();
     let merged = register.merges.iter().map(|merge| register.canonical(merge.into_id)).collect();

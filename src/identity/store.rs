@@ -27,15 +27,24 @@ pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) 
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<FoundRow> = sql("select i.kind, i.value_hash, p.canonical_id,
+    let clicks = wanted.iter().filter(|one| one.kind == IdentifierKind::Click);
+    let rows: Vec<FoundRow> = sql("select f.kind, f.value_hash, p.canonical_id,
                 exists (select from people a join identities u on u.brand_id = a.brand_id and u.person_id = a.id and u.kind = 'user'
                         where a.brand_id = p.brand_id and a.canonical_id = p.canonical_id) as has_user
-         from unnest($2::text[], $3::bytea[]) as wanted (kind, value_hash)
-         join identities i on i.brand_id = $1 and i.kind = wanted.kind and i.value_hash = wanted.value_hash
-         join people p on p.brand_id = $1 and p.id = i.person_id")
+         from (
+             select wanted.kind, wanted.value_hash, i.person_id from unnest($2::text[], $3::bytea[]) as wanted (kind, value_hash)
+             cross join lateral (
+                 select person_id from identities
+                 where brand_id = $1 and kind = wanted.kind and value_hash = wanted.value_hash offset 0) i
+             union all
+             select 'click', uuid_send(clicked.id), t.person_id from unnest($4::uuid[]) as clicked (id)
+             cross join lateral (
+                 select person_id from touchpoints where brand_id = $1 and id = clicked.id and kind = 'CLICK' offset 0) t) f
+         cross join lateral (select brand_id, canonical_id from people where brand_id = $1 and id = f.person_id offset 0) p")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<Text>, _>(wanted.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>())
     .bind::<Array<Binary>, _>(wanted.iter().map(|one| one.value.as_slice()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(clicks.map(|one| Uuid::from_bytes(one.value)).collect::<Vec<_>>())
     .load(conn)
     .await?;
     rows.into_iter()

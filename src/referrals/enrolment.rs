@@ -57,9 +57,14 @@ impl Enrolment {
         }
     }
 
-    /// Only a member that has referees before it has a referrer can be asked to stand below one of them.
-    pub(super) fn may_close_a_cycle(&self) -> bool {
-        self.seats.values().any(|seat| seat.signed_up_at.is_none() && seat.referee_count > 0)
+    /// Only a member that signs up after it got referees can be asked to stand below one of them.
+    pub(super) fn may_close_a_cycle(&self, batch: &[Logged], people: &[Person]) -> bool {
+        let mut signups =
+            batch.iter().zip(people).filter(|(logged, _)| logged.event.event_type == EventType::Signup);
+        signups.any(|(logged, person)| {
+            let seat = self.find(logged, *person).and_then(|id| self.seats.get(&id));
+            seat.is_some_and(|seat| seat.signed_up_at.is_none() && seat.referee_count > 0)
+        })
     }
 
     pub(super) fn know(&mut self, ancestry: HashMap<Uuid, Vec<Uuid>>) {

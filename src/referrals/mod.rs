@@ -91,7 +91,7 @@ pub async fn enrol(
     let invitations = invitations(conn, scope, batch, people).await?;
     let seats = store::load(conn, scope, &wanted(batch, people, &invitations)).await?;
     let mut enrolment = Enrolment::new(scope.brand_id, seats);
-    if enrolment.may_close_a_cycle() {
+    if enrolment.may_close_a_cycle(batch, people) {
         enrolment.know(store::ancestry(conn, scope, &enrolment.seated_ids()).await?);
     }
     for (index, (logged, person)) in batch.iter().zip(people).enumerate() {

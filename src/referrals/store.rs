@@ -54,18 +54,24 @@ struct SeatRow {
 
 /// The members that a batch names, by external id, by id or by person, locked so that no other door changes them meanwhile.
 pub(super) async fn load(conn: &mut Conn, scope: &Scope, wanted: &Wanted) -> Result<Vec<Seat>> {
+    // A look-up per name (`offset 0`), whatever the planner thinks of their number: else it may rather read all members of the brand.
     let rows: Vec<SeatRow> = sql("with named as (
-             select id from members where brand_id = $1 and external_id = any ($2)
-             union select id from members where brand_id = $1 and id = any ($3)
-             union select m.id from people p join members m on m.brand_id = p.brand_id and m.person_id = p.id
-                   where p.brand_id = $1 and p.canonical_id = any ($4))
-         select m.id, m.number, m.external_id, m.person_id, p.canonical_id, m.status, m.referrer_id, m.creator_id, m.campaign_id,
-                m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count,
-                m.pending_referrer_external_id as pending_referrer
-         from members m left join people p on p.brand_id = m.brand_id and p.id = m.person_id
-         where m.brand_id = $1 and m.id in (select id from named)
-         order by m.id
-         for no key update of m")
+             select m.id from unnest($2::text[]) as w (external_id)
+             cross join lateral (select id from members where brand_id = $1 and external_id = w.external_id offset 0) m
+             union select unnest($3::uuid[])
+             union select m.id from unnest($4::uuid[]) as w (canonical_id)
+             cross join lateral (
+                 select m.id from people p
+                 cross join lateral (select id from members where brand_id = $1 and person_id = p.id offset 0) m
+                 where p.brand_id = $1 and p.canonical_id = w.canonical_id offset 0) m)
+         select m.* from (select id from named order by id) as named (id)
+         cross join lateral (
+             select m.id, m.number, m.external_id, m.person_id, p.canonical_id, m.status, m.referrer_id, m.creator_id, m.campaign_id,
+                    m.path::text as path, m.depth, m.joined_at, m.signed_up_at, m.activated_at, m.activation_count, m.referee_count,
+                    m.pending_referrer_external_id as pending_referrer
+             from members m left join people p on p.brand_id = $1 and p.id = m.person_id
+             where m.brand_id = $1 and m.id = named.id
+             for no key update of m) m")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<Text>, _>(&wanted.external_ids)
     .bind::<Array<SqlUuid>, _>(&wanted.ids)
@@ -128,7 +134,7 @@ pub async fn uplines(conn: &mut Conn, scope: &Scope, ids: &[Uuid], degrees: i32)
              from up join members a on a.brand_id = $1 and a.id = up.ancestor_id
              where a.referrer_id is not null and up.degree < $3)
          select up.member_id, up.degree, up.ancestor_id, a.referrer_id is null as is_root, a.creator_id
-         from up join members a on a.brand_id = $1 and a.id = up.ancestor_id
+         from up cross join lateral (select referrer_id, creator_id from members where brand_id = $1 and id = up.ancestor_id offset 0) a
          order by up.member_id, up.degree")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(ids)

@@ -40,6 +40,9 @@ pub struct Send {
     batch: u64,
     #[arg(long, default_value_t = 128)]
     connections: u64,
+    /// People who begin between two steps of one person
+    #[arg(long, default_value_t = 250)]
+    people_apart: u64,
     /// Clicks alone
     #[arg(long)]
     clicks: bool,
@@ -58,6 +61,7 @@ impl Send {
             run: self.run.clone(),
             campaign: self.campaign.clone(),
             creators: self.creators.clone(),
+            people_apart: self.people_apart,
             is_clicks: self.clicks,
         };
         let next = Arc::new(AtomicU64::new(0));

@@ -7,8 +7,6 @@ use chrono::Utc;
 
 /// Steps of a person's story.
 const STEPS: u64 = 8;
-/// People who begin between two steps of one person.
-const PEOPLE_APART: u64 = 400;
 const BOT_EVERY: u64 = 100;
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const BOT: &str = "python-requests/2.31.0";
@@ -20,6 +18,8 @@ pub struct Story {
     pub run: String,
     pub campaign: String,
     pub creators: Vec<String>,
+    /// People who begin between two steps of one person.
+    pub people_apart: u64,
     /// Clicks alone, as when a post goes round.
     pub is_clicks: bool,
 }
@@ -29,7 +29,7 @@ impl Story {
     pub fn write(&self, number: u64, out: &mut String) {
         let (step, person) = (number % STEPS, number / STEPS);
         // The steps of those who began before the run did are clicks of people who do nothing else.
-        let started = person.checked_sub(step * PEOPLE_APART).filter(|_| !self.is_clicks);
+        let started = person.checked_sub(step * self.people_apart).filter(|_| !self.is_clicks);
         let (step, person) = started.map_or((0, number + 1_000_000_000), |person| (step, person));
         let run = &self.run;
         let now = Utc::now().timestamp_millis();
