@@ -18,7 +18,7 @@ made as (
     select n, %(day)s::timestamptz + n * interval '1 day' / %(count)s as at,
         (lpad(to_hex((extract(epoch from %(day)s::timestamptz) * 1000)::int8 + n * 86400000 / %(count)s), 12, '0') || '7000'
             || '8' || substr(md5(n::text || %(day)s), 1, 15))::uuid as id
-    from generate_series(0, %(count)s - 1) n),
+    from generate_series(0::int8, %(count)s - 1) n),
 keys as (
     insert into event_keys (brand_id, source_id, key_hash, body_hash, event_id, recorded_at)
     select brand_id, source_id, decode(md5('k' || id::text), 'hex'), decode(md5('b' || id::text), 'hex'), id, at

@@ -36,15 +36,16 @@ def at_rate(stand, alerts, rate, tell):
     alerts.arrived.clear()
     begin, before = stand.now(), stand.processor()
     sent = stand.send(SECONDS, rate=rate, connections=256)
-    end, left = stand.now(), stand.waiting()
+    end, is_behind = stand.now(), stand.is_behind()
     began = time.perf_counter()
     stand.settle()
     behind = time.perf_counter() - began
     cpu_us = per_event(before, stand.processor(), sent["events"])
-    (p50, p99, longest), conversions = stand.sql.execute(CREDITED, [begin, end]).fetchone()
+    waits, conversions = stand.sql.execute(CREDITED, [begin, end]).fetchone()
+    p50, p99, longest = waits or (None, None, None)
     found = {
         "rate": rate, "sent": sent, "credited": {"p50": p50, "p99": p99, "max": longest, "count": conversions},
-        "alerted": alerted(stand, alerts), "cpu_us": cpu_us, "behind_seconds": behind if left else 0.0,
+        "alerted": alerted(stand, alerts), "cpu_us": cpu_us, "behind_seconds": behind if is_behind else 0.0,
     }
     tell(f"{rate} a second: {found}")
     return found

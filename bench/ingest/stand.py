@@ -121,16 +121,16 @@ class Stand:
 
     # --- What is there ------------------------------------------------------------------------------------------------------
 
-    def waiting(self):
-        """Events that were acknowledged and are not worked on yet."""
+    def is_behind(self):
+        """Whether something was acknowledged that is not worked on yet."""
         return self.sql.execute(
-            "select count(*) from positions p join lateral (select 1 from events e where e.shard = p.shard and e.state = 'ACCEPTED'"
-            " and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq)) e on true where p.consumer = 'pipeline'"
+            "select exists (select from positions p cross join lateral (select from events e where e.shard = p.shard and e.state = 'ACCEPTED'"
+            " and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq) limit 1) e where p.consumer = 'pipeline')"
         ).fetchone()[0]
 
     def settle(self, seconds=900):
         """Waits until everything that was acknowledged is worked on."""
-        wait_until(lambda: self.waiting() == 0, "the end of the work", seconds)
+        wait_until(lambda: not self.is_behind(), "the end of the work", seconds)
 
     def now(self):
         return self.sql.execute("select clock_timestamp()").fetchone()[0]

@@ -7,6 +7,7 @@ mod migrate;
 mod pool;
 mod schema_text;
 mod statement;
+mod statistics;
 
 #[rustfmt::skip]
 pub mod schema;
@@ -16,3 +17,4 @@ pub use migrate::{migrate, pending_migrations, revert_all};
 pub use pool::{Conn, Db, PooledConn};
 pub use schema_text::schema_text;
 pub use statement::{Bound, Sql, sql, sql_anew};
+pub use statistics::analyze_grown;

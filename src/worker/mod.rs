@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
+use crate::db::analyze_grown;
 use crate::events::Reader;
 use crate::{events, ingest, members, outbox, rewards};
 
@@ -34,6 +35,7 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
     let mut chores_at = tokio::time::Instant::now();
     let mut forgetting_at = chores_at;
     let mut is_prepared = false;
+    let mut has_worked = true;
     while !stop.is_cancelled() {
         let round = async {
             if !is_prepared {
@@ -41,12 +43,16 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
                 is_prepared = true;
             }
             let count = process_shards(&app).await?;
+            has_worked |= count > 0;
             let is_due = tokio::time::Instant::now() >= chores_at;
             if count > 0 || is_due {
                 relay(&app).await?;
             }
             if is_due {
                 settle(&app).await?;
+                if std::mem::take(&mut has_worked) {
+                    analyze_grown(&app.db).await?;
+                }
                 chores_at = tokio::time::Instant::now() + CHORES;
             }
             if tokio::time::Instant::now() >= forgetting_at {

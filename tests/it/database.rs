@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use grapevine::db::{migrate, revert_all, schema_text, sql};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use grapevine::db::{Db, analyze_grown, migrate, revert_all, schema_text, sql};
 
 use crate::support::{Database, connect};
 
@@ -230,4 +230,23 @@ async fn closed_sets_are_the_same_in_sql_and_in_rust() {
         }
     }
     assert!(in_rust.is_empty(), "these constraints are not in the database: {in_rust:?}");
+}
+
+#[tokio::test]
+async fn a_table_that_has_doubled_is_looked_at_anew() {
+    let database = Database::create().await;
+    let db = Db::connect(&database.url, 2).unwrap();
+    let mut conn = connect(&database.url).await;
+    let fill = "insert into people (brand_id, id, canonical_id, created_at)
+         select b.id, n.id, n.id, now() from brands b, (select gen_random_uuid() as id from generate_series(1, 2000)) n";
+    conn.batch_execute("insert into brands (id, slug, name, currency, shard, created_at)
+         values (gen_random_uuid(), 'grown', 'Grown', 'USD', 0, now())").await.unwrap();
+    conn.batch_execute(fill).await.unwrap();
+    conn.batch_execute("select pg_stat_force_next_flush()").await.unwrap();
+    assert!(analyze_grown(&db).await.unwrap() >= 1);
+    let known = lines(&mut conn, "select (reltuples >= 2000)::text as line from pg_class where relname = 'people'").await;
+    assert_eq!(known, ["true"]);
+    assert_eq!(analyze_grown(&db).await.unwrap(), 0, "what was looked at is not looked at again");
+    drop(conn);
+    database.remove().await;
 }
