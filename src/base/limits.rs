@@ -116,6 +116,8 @@ pub const ANCESTORS_MAX: usize = 20_000;
 pub const TREE_NODES_MAX: usize = 2_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Hours of a lookback window or a half-life: a year.
+pub const LOOKBACK_HOURS_MAX: i32 = 8_760;
 /// Touchpoints of one person that attribution considers, the latest first.
 pub const TOUCHPOINTS_PER_PERSON_MAX: i64 = 1_000;
 

@@ -41,6 +41,10 @@ pub enum AttributionModel {
     LastTouch,
     /// Every touch takes the same.
     Linear,
+    /// A touch takes half of what one takes that is younger by the policy's half-life.
+    TimeDecay,
+    /// The first and the last touch take 40 % each, the ones between them share the rest equally; of two, each takes half.
+    PositionBased,
     /// The last touch takes the policy's share, the ones before it share the rest equally.
     WeightedLastTouch,
 }
@@ -51,6 +55,8 @@ impl From<AttributionModel> for campaigns::AttributionModel {
             AttributionModel::FirstTouch => Self::FirstTouch,
             AttributionModel::LastTouch => Self::LastTouch,
             AttributionModel::Linear => Self::Linear,
+            AttributionModel::TimeDecay => Self::TimeDecay,
+            AttributionModel::PositionBased => Self::PositionBased,
             AttributionModel::WeightedLastTouch => Self::WeightedLastTouch,
         }
     }
@@ -65,6 +71,8 @@ impl TryFrom<campaigns::AttributionModel> for AttributionModel {
             Stored::FirstTouch => Ok(Self::FirstTouch),
             Stored::LastTouch => Ok(Self::LastTouch),
             Stored::Linear => Ok(Self::Linear),
+            Stored::TimeDecay => Ok(Self::TimeDecay),
+            Stored::PositionBased => Ok(Self::PositionBased),
             Stored::WeightedLastTouch => Ok(Self::WeightedLastTouch),
             other => Err(crate::base::Error::fault("showing an attribution model", other.as_str())),
         }
