@@ -1,10 +1,16 @@
 //! Who gets the credit of a conversion. Weights sum to exactly one and values to exactly the conversion's, per model; a touch that
 //! arrives late re-opens the conversion, and the new records supersede the old. It never moves money: `rewards` does.
-//! Start with `rules.rs`.
+//! Start with `rules.rs` for one conversion, with `paths.rs` for what many paths say together.
 
 mod explain;
+pub mod figures;
+pub mod markov;
+pub mod paths;
+pub mod positive;
 pub mod reads;
+pub mod report;
 pub mod rules;
+pub mod shapley;
 mod store;
 pub mod weights;
 

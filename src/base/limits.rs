@@ -116,6 +116,14 @@ pub const ANCESTORS_MAX: usize = 20_000;
 pub const TREE_NODES_MAX: usize = 2_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Conversions of one report: each is judged again under every model that is asked for.
+pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
+/// Conversions of a report that are read together.
+pub const REPORT_CHUNK_CONVERSIONS: i64 = 2_000;
+/// Groups of one report.
+pub const REPORT_ROWS_MAX: usize = 1_000;
+/// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
+pub const MARKOV_CHANNELS_MAX: usize = 500;
 /// Hours of a lookback window or a half-life: a year.
 pub const LOOKBACK_HOURS_MAX: i32 = 8_760;
 /// Touchpoints of one person that attribution considers, the latest first.

@@ -117,8 +117,9 @@ impl AttributionRecord {
 }
 
 /// A weight as an exact decimal: the parts are of 10^12, so that twelve places hold every one.
-fn to_weight(units: u64) -> Decimal {
-    let (whole, part) = (units / WEIGHT_UNITS, units % WEIGHT_UNITS);
+pub fn to_weight(units: impl Into<u128>) -> Decimal {
+    let (units, one) = (units.into(), u128::from(WEIGHT_UNITS));
+    let (whole, part) = (units / one, units % one);
     let part = format!("{part:012}");
     let part = part.trim_end_matches('0');
     Decimal(if part.is_empty() { whole.to_string() } else { format!("{whole}.{part}") })
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn weights_are_written_exactly() {
-        let check = |units, expected| assert_eq!(to_weight(units).0, expected);
+        let check = |units: u64, expected| assert_eq!(to_weight(units).0, expected);
         check(1_000_000_000_000, "1");
         check(0, "0");
         check(600_000_000_000, "0.6");

@@ -1,6 +1,7 @@
 //! What people did: touchpoints, conversions and refunds, one row per event under the event's own id. It keeps facts; what follows
 //! from them is judged elsewhere.
 
+mod reads;
 mod store;
 
 use std::collections::HashMap;
@@ -15,7 +16,8 @@ use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
 
-pub use store::{conversion_ids_since, previous_conversions, touches_of_people, touches_up_to};
+pub use reads::{conversion_ids_between, conversion_ids_since, previous_conversions};
+pub use store::{touches_of_people, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.

@@ -1,7 +1,5 @@
 //! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
@@ -289,63 +287,6 @@ fn to_conversion(row: ConversionRow) -> Result<(Uuid, Conversion)> {
         recorded_at: row.recorded_at,
     };
     Ok((row.canonical_id, conversion))
-}
-
-/// The ids of the conversions that each canonical person made at or after its moment, in order.
-pub async fn conversion_ids_since(
-    conn: &mut Conn,
-    scope: &Scope,
-    since: &[(Uuid, DateTime<Utc>)],
-) -> Result<Vec<Uuid>> {
-    if since.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<IdRow> = sql("select c.id from unnest($2::uuid[], $3::timestamptz[]) as wanted (id, since)
-         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
-         join conversions c on c.brand_id = p.brand_id and c.person_id = p.id and c.occurred_at >= wanted.since
-         order by c.id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(since.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(since.iter().map(|(_, since)| *since).collect::<Vec<_>>())
-    .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
-}
-
-#[derive(QueryableByName)]
-struct PreviousRow {
-    #[diesel(sql_type = SqlUuid)]
-    canonical_id: Uuid,
-    #[diesel(sql_type = Timestamptz)]
-    at: DateTime<Utc>,
-    #[diesel(sql_type = Timestamptz)]
-    previous_at: DateTime<Utc>,
-}
-
-/// When each canonical person converted last before each moment. Who never did is missing. Conversions of one moment share what led to
-/// them: none of them is before the other.
-pub async fn previous_conversions(
-    conn: &mut Conn,
-    scope: &Scope,
-    moments: &[(Uuid, DateTime<Utc>)],
-) -> Result<HashMap<(Uuid, DateTime<Utc>), DateTime<Utc>>> {
-    if moments.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<PreviousRow> = sql("select wanted.id as canonical_id, wanted.at, max(earlier.occurred_at) as previous_at
-         from (select distinct id, at from unnest($2::uuid[], $3::timestamptz[]) as w (id, at)) wanted
-         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
-         cross join lateral (
-             select c.occurred_at from conversions c
-             where c.brand_id = p.brand_id and c.person_id = p.id and c.occurred_at < wanted.at
-             order by c.occurred_at desc limit 1) earlier
-         group by wanted.id, wanted.at")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
-    .load(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.previous_at)).collect())
 }
 
 /// The conversions of these ids with their canonical people.

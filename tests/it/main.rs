@@ -12,6 +12,7 @@ mod demo;
 mod faults;
 mod flows;
 mod forest;
+mod fractribution;
 mod graphql;
 mod http;
 mod import;
