@@ -21,7 +21,9 @@ use crate::base::{Code, Error, Result};
 pub fn removal_effects(summary: &Summary) -> Result<BTreeMap<String, Positive>> {
     let chain = Chain::of(summary);
     if chain.names.len() > MARKOV_CHANNELS_MAX {
-        let message = format!("The paths have more than {MARKOV_CHANNELS_MAX} channels: group them more coarsely, or ask for less.");
+        let message = format!(
+            "The paths have more than {MARKOV_CHANNELS_MAX} channels: group them more coarsely, or ask for less."
+        );
         return Err(Error::refused(Code::LimitReached, &[], message));
     }
     let names = chain.names.clone();
@@ -129,7 +131,8 @@ impl Eliminated {
     fn effects(&self) -> Vec<Positive> {
         let chances = self.solve_upwards(&self.conversions, 0);
         let visits = self.visits();
-        let total = self.starts.iter().zip(&chances).fold(Positive::ZERO, |sum, (starts, chance)| sum + *starts * *chance);
+        let total =
+            self.starts.iter().zip(&chances).fold(Positive::ZERO, |sum, (starts, chance)| sum + *starts * *chance);
         let effect = |place: usize| {
             // Visits over visits from the channel itself: how likely it is to be visited at all.
             (visits[place] * chances[place]).over(self.returns(place) * total)

@@ -110,7 +110,12 @@ impl Summary {
 
     /// Counts a path that led nowhere.
     pub fn add_non_conversion(&mut self, path: Path) {
-        self.0.entry(path).or_default().non_conversion_count += 1;
+        self.add_non_conversions(path, 1);
+    }
+
+    /// Counts a path that led so many people nowhere.
+    pub fn add_non_conversions(&mut self, path: Path, count: u64) {
+        self.0.entry(path).or_default().non_conversion_count += count;
     }
 
     /// The paths in order.

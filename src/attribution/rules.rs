@@ -136,6 +136,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::attribution::WEIGHT_UNITS;
     use crate::campaigns::CampaignObjective;
     use crate::creators::Platform;
     use crate::events::AgentClass;

@@ -12,7 +12,8 @@ pub const WEIGHT_UNITS: u64 = 1_000_000_000_000;
 const MICROSECONDS_PER_HOUR: u64 = 3_600_000_000;
 
 /// The weights of touches of these ages at the conversion, oldest first. They sum to [`WEIGHT_UNITS`] unless there are none.
-pub(super) fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
+#[must_use]
+pub fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
     let count = ages.len();
     match policy.model {
         AttributionModel::FirstTouch => shares(&indicator(count, 0)),
@@ -68,8 +69,7 @@ fn time_decay(half_life_hours: i32, ages: &[TimeDelta]) -> Vec<u64> {
     let microseconds = |age: &TimeDelta| age.num_microseconds().unwrap_or(i64::MAX);
     let youngest = ages.iter().map(microseconds).min().unwrap_or(0);
     let half_life = u64::from(half_life_hours.unsigned_abs()).max(1) * MICROSECONDS_PER_HOUR;
-    let decayed: Vec<u64> =
-        ages.iter().map(|age| decayed(microseconds(age).abs_diff(youngest), half_life)).collect();
+    let decayed: Vec<u64> = ages.iter().map(|age| decayed(microseconds(age).abs_diff(youngest), half_life)).collect();
     shares(&decayed)
 }
 

@@ -120,6 +120,8 @@ pub const REWARD_DEGREES_MAX: usize = 10;
 pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
 /// Conversions of a report that are read together.
 pub const REPORT_CHUNK_CONVERSIONS: i64 = 2_000;
+/// Different paths of people who did not convert, of one report.
+pub const REPORT_PATHS_MAX: i64 = 100_000;
 /// Groups of one report.
 pub const REPORT_ROWS_MAX: usize = 1_000;
 /// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
@@ -192,8 +194,8 @@ pub const COHORT_WINDOW_DAYS_MAX: i32 = 365;
 
 /// Bytes of the note that a fraud review leaves.
 pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
-/// Alerts that a subscription reads in one statement.
-pub const ALERT_FEED_BATCH_MAX: i64 = 200;
+/// Rows that a subscription reads in one statement.
+pub const FEED_BATCH_MAX: i64 = 200;
 /// Rows of one imported file.
 pub const IMPORT_ROWS_MAX: usize = 1_000_000;
 /// Bytes of one imported file of rows, which is held in memory.

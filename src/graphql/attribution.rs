@@ -76,8 +76,8 @@ impl AttributionRecord {
     }
 
     /// How the credit was divided.
-    async fn model(&self) -> Result<AttributionModel> {
-        Ok(self.0.model.try_into()?)
+    async fn model(&self) -> AttributionModel {
+        self.0.model.into()
     }
 
     /// The version of the campaign's policies that divided it.
@@ -149,7 +149,7 @@ pub struct AttributionFilter {
 
 impl AttributionFilter {
     /// Reads the identifiers, and narrows the filter to what the bearer may see.
-    fn read(filter: Option<&Self>, request: &RequestContext) -> base::Result<RecordFilter> {
+    pub fn read(filter: Option<&Self>, request: &RequestContext) -> base::Result<RecordFilter> {
         let Some(filter) = filter else {
             return Ok(RecordFilter { creator_id: request.narrow_creator(None), ..RecordFilter::default() });
         };
@@ -224,8 +224,8 @@ impl AttributionExplanation {
     }
 
     /// The policy that judged it.
-    async fn policy(&self) -> Result<AttributionPolicy> {
-        Ok(AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)?)
+    async fn policy(&self) -> AttributionPolicy {
+        AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)
     }
 
     /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.

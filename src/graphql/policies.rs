@@ -29,10 +29,11 @@ pub struct AttributionPolicy {
 
 impl AttributionPolicy {
     /// The policy of a version.
-    pub fn new(version: i32, policy: &campaigns::AttributionPolicy) -> Result<Self> {
-        let model = AttributionModel::try_from(policy.model)?;
+    #[must_use]
+    pub fn new(version: i32, policy: &campaigns::AttributionPolicy) -> Self {
+        let model = AttributionModel::from(policy.model);
         let is_weighted = model == AttributionModel::WeightedLastTouch;
-        Ok(Self {
+        Self {
             version,
             model,
             lookback_hours: policy.lookback_hours,
@@ -40,7 +41,7 @@ impl AttributionPolicy {
             half_life_hours: (model == AttributionModel::TimeDecay).then_some(policy.half_life_hours),
             split_at_previous_conversion: policy.is_split_at_previous_conversion,
             count_converting_event: policy.has_converting_event,
-        })
+        }
     }
 }
 

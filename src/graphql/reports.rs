@@ -123,7 +123,8 @@ impl Shown {
         let total = |(model, total): (&AttributionModel, &Total)| {
             let cost = spend_minor.and_then(|spend| figures::cost_per_conversion_minor(spend, total.conversion_units));
             let value_units = total.value_minor.checked_mul(u128::from(WEIGHT_UNITS));
-            let returned = spend_minor.zip(value_units).and_then(|(spend, value)| figures::return_on_spend(value, spend));
+            let returned =
+                spend_minor.zip(value_units).and_then(|(spend, value)| figures::return_on_spend(value, spend));
             Ok(ModelTotal {
                 model: *model,
                 conversions: to_weight(total.conversion_units),
@@ -209,9 +210,8 @@ impl ReportQuery {
         }
         let question = &input.read(request).await?;
         let scope = &request.scope;
-        let work = request.app.db.transaction(|conn| {
-            async move { report::report(conn, scope, question).await }.scope_boxed()
-        });
+        let work =
+            request.app.db.transaction(|conn| async move { report::report(conn, scope, question).await }.scope_boxed());
         let found = work.await?;
         let shown = Shown { models: input.models, currency: question.currency };
         Ok(AttributionReport {

@@ -59,7 +59,8 @@ pub async fn previous_conversions(
     if moments.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<PreviousRow> = sql("select wanted.id as canonical_id, wanted.at, max(earlier.occurred_at) as previous_at
+    let rows: Vec<PreviousRow> =
+        sql("select wanted.id as canonical_id, wanted.at, max(earlier.occurred_at) as previous_at
          from (select distinct id, at from unnest($2::uuid[], $3::timestamptz[]) as w (id, at)) wanted
          join people p on p.brand_id = $1 and p.canonical_id = wanted.id
          cross join lateral (
@@ -67,11 +68,11 @@ pub async fn previous_conversions(
              where c.brand_id = p.brand_id and c.person_id = p.id and c.occurred_at < wanted.at
              order by c.occurred_at desc limit 1) earlier
          group by wanted.id, wanted.at")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
-    .load(conn)
-    .await?;
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
+        .load(conn)
+        .await?;
     Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.previous_at)).collect())
 }
 

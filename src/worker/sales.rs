@@ -195,8 +195,7 @@ fn judged(
 ) -> Target {
     if conversion.campaign_id.is_none()
         && let Some(own) = touches.get(&canonical_id)
-        && let Some(campaign_id) =
-            judging_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
+        && let Some(campaign_id) = judging_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
     {
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);

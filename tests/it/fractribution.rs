@@ -198,10 +198,14 @@ fn the_published_credit_of_every_channel_comes_out() {
         check_near(found.value_units, WEIGHT_UNITS * 100, &row["revenue"], &what);
     }
     for kind in ["shapley", "last_touch"] {
-        let (conversions, value) = credits(kind).values().fold((0, 0), |(conversions, value), one| {
-            (conversions + one.conversion_units, value + one.value_units)
-        });
-        assert_eq!((conversions, value), (6 * u128::from(WEIGHT_UNITS), 30_092 * u128::from(WEIGHT_UNITS)), "ours is exact");
+        let (conversions, value) = credits(kind)
+            .values()
+            .fold((0, 0), |(conversions, value), one| (conversions + one.conversion_units, value + one.value_units));
+        assert_eq!(
+            (conversions, value),
+            (6 * u128::from(WEIGHT_UNITS), 30_092 * u128::from(WEIGHT_UNITS)),
+            "ours is exact"
+        );
     }
 }
 

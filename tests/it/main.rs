@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod api;
+mod attribution_peers;
 mod codes;
 mod cohorts;
 mod database;

@@ -18,8 +18,10 @@ fn summary(paths: &[(&str, u64, u64)]) -> Summary {
 
 fn check(paths: &[(&str, u64, u64)], expected: &[(&str, u64, u64)]) {
     let found = removal_effects(&summary(paths)).unwrap();
-    let effects: Vec<(&str, u64, u64)> =
-        expected.iter().map(|(name, ..)| (*name, found[*name].parts(1_000_000), channel_shares(&found)[*name])).collect();
+    let effects: Vec<(&str, u64, u64)> = expected
+        .iter()
+        .map(|(name, ..)| (*name, found[*name].parts(1_000_000), channel_shares(&found)[*name]))
+        .collect();
     assert_eq!(effects, expected);
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::considered_at;
 use crate::access::Scope;
-use crate::base::limits::{REPORT_CHUNK_CONVERSIONS, REPORT_CONVERSIONS_MAX};
+use crate::base::limits::{REPORT_CHUNK_CONVERSIONS, REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{AttributionModel, PolicyBook};
 use crate::db::Conn;
@@ -69,7 +69,17 @@ pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Resu
     for (key, cost_minor) in store::reward_costs(conn, scope, question).await? {
         tally.add_cost(key.as_deref(), cost_minor);
     }
-    Ok(tally.finish())
+    if question.models.iter().any(|model| rules::is_data_driven(*model)) {
+        let paths = store::other_paths(conn, scope, question, REPORT_PATHS_MAX + 1).await?;
+        if i64::try_from(paths.len()).is_ok_and(|count| count > REPORT_PATHS_MAX) {
+            let message = format!("People took more than {REPORT_PATHS_MAX} different paths: ask for a shorter time.");
+            return Err(Error::refused(Code::LimitReached, &["input", "to"], message));
+        }
+        for (path, person_count) in paths {
+            tally.add_other_path(&path, person_count);
+        }
+    }
+    tally.finish()
 }
 
 type Owned<T> = (Uuid, T);

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Question;
+use crate::attribution::paths::{Path, Summary};
 use crate::attribution::rules::{Considered, Reason, attribute, doubt};
-use crate::attribution::{WEIGHT_UNITS, journey};
+use crate::attribution::{WEIGHT_UNITS, journey, markov};
 use crate::base::limits::{LOOKBACK_HOURS_MAX, REPORT_ROWS_MAX};
-use crate::base::{Error, Kind, Result, is_plain};
-use crate::campaigns::{AVAILABLE_MODELS, AttributionPolicy, PolicyBook};
+use crate::base::{Error, Kind, Result, is_plain, split_by_weight};
+use crate::campaigns::{AttributionModel, AttributionPolicy, PolicyBook};
 use crate::journeys::{Conversion, Touch};
 
 /// What credit is grouped by: something of the touch that is credited, or the day of the conversion.
@@ -26,12 +27,27 @@ pub enum Dimension {
 impl Dimension {
     /// The group of a touch that is credited for a conversion; empty where the touch has none.
     fn key(self, conversion: &Conversion, touch: &Touch) -> String {
+        if self == Self::Day { conversion.occurred_at.date_naive().to_string() } else { self.channel(touch) }
+    }
+
+    /// What a touch is in a path: its group, and its creator where groups are days.
+    fn channel(self, touch: &Touch) -> String {
         match self {
-            Self::Creator => touch.creator_id.map(|id| Kind::Creator.id(id)).unwrap_or_default(),
+            Self::Creator | Self::Day => touch.creator_id.map(|id| Kind::Creator.id(id)).unwrap_or_default(),
             Self::Campaign => touch.campaign_id.map(|id| Kind::Campaign.id(id)).unwrap_or_default(),
             Self::Platform => touch.platform.as_str().to_owned(),
             Self::SubId => touch.sub_id.clone().unwrap_or_default(),
-            Self::Day => conversion.occurred_at.date_naive().to_string(),
+        }
+    }
+
+    /// The same of what a statement wrote into a path.
+    fn channel_of_column(self, text: &str) -> String {
+        let kind = if self == Self::Campaign { Kind::Campaign } else { Kind::Creator };
+        match self {
+            Self::Platform | Self::SubId => text.to_owned(),
+            Self::Creator | Self::Day | Self::Campaign => {
+                Uuid::parse_str(text).map(|id| kind.id(id)).unwrap_or_default()
+            }
         }
     }
 
@@ -104,8 +120,7 @@ pub struct Report {
 /// What a question may ask.
 pub(super) fn check(question: &Question) -> Result<()> {
     let distinct: BTreeSet<&str> = question.models.iter().map(|model| model.as_str()).collect();
-    let is_known = question.models.iter().all(|model| AVAILABLE_MODELS.contains(model));
-    if distinct.is_empty() || distinct.len() < question.models.len() || !is_known {
+    if distinct.is_empty() || distinct.len() < question.models.len() {
         return Err(Error::invalid(&["input", "models"], "Pass at least one model, and each once."));
     }
     if !is_plain(question.from) || !is_plain(question.to) || question.from >= question.to {
@@ -130,13 +145,30 @@ pub(super) struct Tally<'a> {
     conversion_count: u64,
     value_minor: u128,
     unattributed: Vec<Total>,
+    /// The paths of all, and the conversions that wait for them: what DATA_DRIVEN divides in the end.
+    paths: Summary,
+    waiting: Vec<Waiting>,
+}
+
+/// A conversion whose credit follows from the paths of all.
+struct Waiting {
+    path: Path,
+    /// The group of each touch of the path.
+    keys: Vec<String>,
+    value_minor: i64,
 }
 
 impl<'a> Tally<'a> {
     pub(super) fn new(question: &'a Question) -> Self {
-        let unattributed = vec![Total::default(); question.models.len()];
-        let mut tally =
-            Self { question, groups: BTreeMap::new(), conversion_count: 0, value_minor: 0, unattributed };
+        let mut tally = Self {
+            question,
+            groups: BTreeMap::new(),
+            conversion_count: 0,
+            value_minor: 0,
+            unattributed: vec![Total::default(); question.models.len()],
+            paths: Summary::default(),
+            waiting: Vec::new(),
+        };
         for (key, minor) in &question.spend {
             tally.group(key.clone()).spend_minor = Some(u128::from(minor.unsigned_abs()));
         }
@@ -165,15 +197,57 @@ impl<'a> Tally<'a> {
         self.conversion_count += 1;
         self.value_minor += u128::from(value_minor.unsigned_abs());
         let journey = journey(conversion, previous_at);
-        for index in 0..self.question.models.len() {
+        let question = self.question;
+        for (index, model) in question.models.iter().enumerate() {
             let verdicts = judged.as_ref().map_or_else(Vec::new, |(_, policy)| {
-                let policy = AttributionPolicy { model: self.question.models[index], ..policy.clone() };
-                attribute(&policy, &journey, touches)
+                // Which touches count is the same under every model; of one that credits them all they are known.
+                let model = if is_data_driven(*model) { AttributionModel::Linear } else { *model };
+                attribute(&AttributionPolicy { model, ..policy.clone() }, &journey, touches)
             });
-            if !self.credit(index, conversion, touches, &verdicts, is_counted) {
+            let has_credit = if is_data_driven(*model) {
+                self.wait(conversion, touches, &verdicts, value_minor)
+            } else {
+                self.credit(index, conversion, touches, &verdicts, is_counted)
+            };
+            if !has_credit {
                 self.unattributed[index].add(WEIGHT_UNITS, value_minor);
             }
         }
+    }
+
+    /// Keeps what will be divided when all paths are known; whether there is somebody to divide it over.
+    fn wait(&mut self, conversion: &Conversion, touches: &[Touch], verdicts: &[Considered], value_minor: i64) -> bool {
+        let dimension = self.question.dimension;
+        let counted = touches.iter().zip(verdicts).filter(|(_, one)| one.reason == Reason::Credited);
+        let (path, keys): (Path, Vec<String>) =
+            counted.map(|(touch, _)| (dimension.channel(touch), dimension.key(conversion, touch))).unzip();
+        if path.is_empty() {
+            return false;
+        }
+        self.paths.add_conversion(path.clone(), value_minor.unsigned_abs());
+        self.waiting.push(Waiting { path, keys, value_minor });
+        true
+    }
+
+    /// Counts the path of people who did not convert.
+    pub(super) fn add_other_path(&mut self, path: &[String], person_count: i64) {
+        let dimension = self.question.dimension;
+        let path = path.iter().map(|text| dimension.channel_of_column(text)).collect();
+        self.paths.add_non_conversions(path, person_count.unsigned_abs());
+    }
+
+    /// Divides what waited, now that all paths are known.
+    fn divide_by_paths(&mut self) -> Result<()> {
+        let Some(index) = self.question.models.iter().position(|model| is_data_driven(*model)) else { return Ok(()) };
+        let effects = markov::removal_effects(&self.paths)?;
+        for Waiting { path, keys, value_minor } in std::mem::take(&mut self.waiting) {
+            let weights = markov::weights(&effects, &path);
+            let amounts = split_by_weight(value_minor, &weights);
+            for ((key, weight), amount) in keys.into_iter().zip(weights).zip(amounts) {
+                self.group(key).totals[index].add(weight, amount);
+            }
+        }
+        Ok(())
     }
 
     /// Adds what one model gives to each touch; whether it gave anything.
@@ -237,7 +311,8 @@ impl<'a> Tally<'a> {
         group.spend_minor = Some(group.spend_minor.unwrap_or(0) + u128::from(cost_minor.unsigned_abs()));
     }
 
-    pub(super) fn finish(self) -> Report {
+    pub(super) fn finish(mut self) -> Result<Report> {
+        self.divide_by_paths()?;
         let has_costs = self.question.dimension.has_reward_costs();
         let mut groups: Vec<(String, Group)> = self.groups.into_iter().collect();
         for (_, group) in groups.iter_mut().filter(|_| has_costs) {
@@ -247,12 +322,16 @@ impl<'a> Tally<'a> {
         groups.sort_by(|(a_key, a), (b_key, b)| worth(b).cmp(&worth(a)).then_with(|| a_key.cmp(b_key)));
         let is_truncated = groups.len() > REPORT_ROWS_MAX;
         groups.truncate(REPORT_ROWS_MAX);
-        Report {
+        Ok(Report {
             groups,
             is_truncated,
             conversion_count: self.conversion_count,
             value_minor: self.value_minor,
             unattributed: self.unattributed,
-        }
+        })
     }
+}
+
+pub(super) fn is_data_driven(model: AttributionModel) -> bool {
+    model == AttributionModel::DataDriven
 }

@@ -1,7 +1,7 @@
 //! What a report reads besides conversions and their touches: one statement each, grouped by the database.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
 use super::Question;
@@ -58,6 +58,63 @@ pub(super) async fn touch_counts(conn: &mut Conn, scope: &Scope, question: &Ques
         .await?;
     let count = |row: TouchRow| TouchCount { key: row.key, touch_count: row.touch_count, click_count: row.click_count };
     Ok(rows.into_iter().map(count).collect())
+}
+
+#[derive(QueryableByName)]
+struct PathRow {
+    #[diesel(sql_type = Array<Text>)]
+    path: Vec<String>,
+    #[diesel(sql_type = BigInt)]
+    person_count: i64,
+}
+
+/// The touches of the time that could be credited, by person, of those who did not convert in it.
+macro_rules! other_paths_by {
+    ($key:literal) => {
+        concat!(
+            "with bought as (
+                 select p.canonical_id from conversions c
+                 join people p on p.brand_id = c.brand_id and p.id = c.person_id
+                 where c.brand_id = $1 and c.occurred_at >= $2 and c.occurred_at < $3)
+             select path, count(*) as person_count
+             from (select p.canonical_id, array_agg(coalesce(",
+            $key,
+            ", '') order by t.occurred_at, t.id) as path
+                   from campaigns k
+                   join touchpoints t on t.brand_id = k.brand_id and t.campaign_id = k.id and t.occurred_at >= $2 and t.occurred_at < $3
+                   join people p on p.brand_id = t.brand_id and p.id = t.person_id
+                   where k.brand_id = $1 and ($4::uuid is null or k.id = $4) and t.kind not in ('ACTIVATION', 'CONVERSION')
+                         and (t.creator_id is not null or t.referrer_id is not null) and t.has_consent and t.decision <> 'BLOCK'
+                         and p.canonical_id not in (select canonical_id from bought)
+                   group by p.canonical_id) paths
+             group by path
+             limit $5"
+        )
+    };
+}
+
+/// The paths of those who did not convert, with the number of people on each: at most `count_max`.
+pub(super) async fn other_paths(
+    conn: &mut Conn,
+    scope: &Scope,
+    question: &Question,
+    count_max: i64,
+) -> Result<Vec<(Vec<String>, i64)>> {
+    let text = match question.dimension {
+        Dimension::Creator | Dimension::Day => other_paths_by!("t.creator_id::text"),
+        Dimension::Campaign => other_paths_by!("t.campaign_id::text"),
+        Dimension::Platform => other_paths_by!("t.platform"),
+        Dimension::SubId => other_paths_by!("t.sub_id"),
+    };
+    let rows: Vec<PathRow> = sql(text)
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Timestamptz, _>(question.from)
+        .bind::<Timestamptz, _>(question.to)
+        .bind::<Nullable<SqlUuid>, _>(question.campaign_id)
+        .bind::<BigInt, _>(count_max)
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.path, row.person_count)).collect())
 }
 
 #[derive(QueryableByName)]

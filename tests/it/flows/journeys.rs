@@ -53,8 +53,13 @@ async fn journeys_end_at_a_conversion_where_the_policy_splits_them_there() {
     let app = world().await;
     let story = |person: &str| {
         let order = |number: u8| format!("{person}{number}");
-        json!([click(&app, person, -90), click(&app, person, -80), sale(&app, person, &order(1), -70),
-            click(&app, person, -60), sale(&app, person, &order(2), -50)])
+        json!([
+            click(&app, person, -90),
+            click(&app, person, -80),
+            sale(&app, person, &order(1), -70),
+            click(&app, person, -60),
+            sale(&app, person, &order(2), -50)
+        ])
     };
     tell(&app, story("whole")).await;
     assert_eq!(credited(&app).await, ["whole1 2", "whole2 3"]);
@@ -93,7 +98,8 @@ async fn the_sale_itself_is_a_touch_where_the_policy_says_so() {
     assert_eq!(credited(&app).await, ["does 1", "not 0", "unnamed 0"]);
     // The sale before is no touch of this one, whatever the policy.
     assert_eq!(codes(&app, "does").await, ["KIND_DOES_NOT_COUNT", "CREDITED"]);
-    let owed = "select amount_minor as count from rewards where kind = 'COMMISSION' and beneficiary_creator_id is not null";
+    let owed =
+        "select amount_minor as count from rewards where kind = 'COMMISSION' and beneficiary_creator_id is not null";
     assert_eq!(app.sql_count(owed).await, 90);
     // An order that was there already is not kept, and is no touch either.
     tell(&app, json!([named("does", -40)])).await;

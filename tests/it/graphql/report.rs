@@ -23,9 +23,8 @@ async fn report(app: &TestApp, input: Value) -> Value {
 
 /// The key, and the conversions and the value under each model, of every row.
 fn rows(report: &Value) -> Vec<String> {
-    let result = |one: &Value| {
-        format!(" {} {}", one["conversions"].as_str().unwrap(), one["value"]["amount"].as_str().unwrap())
-    };
+    let result =
+        |one: &Value| format!(" {} {}", one["conversions"].as_str().unwrap(), one["value"]["amount"].as_str().unwrap());
     let row = |row: &Value| {
         let results = row["results"].as_array().unwrap().iter().map(result).collect::<String>();
         format!("{}{results}", row["key"].as_str().unwrap())
@@ -94,7 +93,10 @@ async fn spend_is_what_rewards_cost_and_what_the_caller_adds() {
     let found = report(&app, asked.clone()).await;
     assert_eq!(rows(&found), ["WEB 10 100.10 10 100.10", "TIKTOK 0 0.00 0 0.00"]);
     let result = &found["rows"][0]["results"][0];
-    assert_eq!((&result["costPerConversion"]["amount"], &result["returnOnSpend"]), (&json!("3.00"), &json!("3.333333333333")));
+    assert_eq!(
+        (&result["costPerConversion"]["amount"], &result["returnOnSpend"]),
+        (&json!("3.00"), &json!("3.333333333333"))
+    );
     let none = &found["rows"][1]["results"][0];
     assert_eq!((&none["costPerConversion"], &none["returnOnSpend"]), (&Value::Null, &json!("0")));
     asked["spend"][1]["key"] = json!("WEB");
@@ -105,8 +107,10 @@ async fn spend_is_what_rewards_cost_and_what_the_caller_adds() {
 /// A click of an old month, one of yesterday with a sub id, and two sales of today.
 async fn two_sales(app: &TestApp) {
     let click = |link: &str, minutes: i64| json!({"event_type": "click", "link_token": link, "anonymous_id": "tab", "timestamp": at(app, minutes)});
-    let sale = |order: &str, minutes: i64| json!({"event_type": "conversion", "anonymous_id": "tab", "order_id": order,
-        "conversion_value": "7.00", "campaign": "launch", "timestamp": at(app, minutes)});
+    let sale = |order: &str, minutes: i64| {
+        json!({"event_type": "conversion", "anonymous_id": "tab", "order_id": order,
+        "conversion_value": "7.00", "campaign": "launch", "timestamp": at(app, minutes)})
+    };
     let mut young = click("link-2", -1_500);
     young["sub_id"] = json!("story");
     tell(app, vec![click("link-1", -14_000), young, sale("a", -120), sale("b", -60)]).await;
@@ -131,6 +135,37 @@ async fn another_window_and_another_journey_are_tried_without_writing() {
     assert_eq!(found["unattributed"], json!([{ "conversions": "1", "value": { "amount": "7.00" } }]));
     assert_eq!(found["conversions"], 2);
     assert_eq!(app.texts("select r::text as text from attribution_records r order by 1").await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_driven_credit_follows_from_the_paths_of_everybody() {
+    let app = setting().await;
+    let person = |name: &str, links: &[i64], sale: Option<&str>| {
+        let clicks = links.iter().zip(1..).map(|(link, place)| {
+            json!({"event_type": "click", "link_token": format!("link-{link}"), "anonymous_id": name, "timestamp": at(&app, -100 + place)})
+        });
+        let sale = sale.map(|value| {
+            json!({"event_type": "conversion", "anonymous_id": name, "order_id": name, "conversion_value": value, "timestamp": at(&app, -50)})
+        });
+        clicks.chain(sale).collect::<Vec<_>>()
+    };
+    // The textbook's three people: who went over all three bought, who saw only the first did not, nor who began at the second.
+    let story = [person("a", &[1, 2, 3], Some("9.99")), person("b", &[1], None), person("c", &[2, 3], None)];
+    tell(&app, story.concat()).await;
+    let found = report(&app, input(&app, "CREATOR", &["DATA_DRIVEN", "LINEAR"])).await;
+    // Without the first creator half of the sales would be left, without either of the others none: 1 to 2 to 2.
+    let expected = [
+        format!("{} 0.4 4.00 0.333333333334 3.33", creator(3)),
+        format!("{} 0.4 3.99 0.333333333333 3.33", creator(2)),
+        format!("{} 0.2 2.00 0.333333333333 3.33", creator(1)),
+    ];
+    assert_eq!(rows(&found), expected);
+    let days = report(&app, input(&app, "DAY", &["DATA_DRIVEN"])).await;
+    assert_eq!(rows(&days)[0], "2026-08-15 1 9.99");
+    let policy = "mutation { createCampaign(input: {slug: \"d\", name: \"D\", objective: CONVERSION, attribution: {model: DATA_DRIVEN}}) {
+        userErrors { path } } }";
+    let refused = app.data(policy, Value::Null).await;
+    assert_eq!(refused["createCampaign"]["userErrors"], json!([{ "path": ["attribution", "model"] }]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -183,6 +218,7 @@ async fn wrong_questions_and_wrong_keys_are_told_so() {
     assert_eq!(argument(json!({ "campaignId": creator(1) })).await, "input.campaignId");
     let spend = json!({ "spend": [{ "key": "a", "amount": { "amount": "1", "currency": "EUR" } }] });
     assert_eq!(argument(spend).await, "input.spend.0.amount");
-    let bot = app.gql_as(&app.key_of(Role::Bot).await, REPORT, json!({ "input": input(&app, "DAY", &["LINEAR"]) })).await;
+    let bot =
+        app.gql_as(&app.key_of(Role::Bot).await, REPORT, json!({ "input": input(&app, "DAY", &["LINEAR"]) })).await;
     assert_eq!(bot["errors"][0]["extensions"]["code"], "FORBIDDEN");
 }
