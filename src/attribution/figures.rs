@@ -16,7 +16,7 @@ pub fn return_on_spend(value_units: u128, spend_minor: u128) -> Option<u128> {
 }
 
 fn divide(number: u128, divisor: u128) -> Option<u128> {
-    Some(number.checked_add(divisor / 2)?.checked_div(divisor)?)
+    number.checked_add(divisor / 2)?.checked_div(divisor)
 }
 
 #[cfg(test)]

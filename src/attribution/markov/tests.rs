@@ -112,8 +112,9 @@ fn conversions_without(chain: &Chain, removed: Option<usize>) -> Fraction {
     for pivot in 0..count {
         for other in (0..count).filter(|other| *other != pivot) {
             let factor = rows[other][pivot].over(rows[pivot][pivot]);
-            for column in 0..=count {
-                rows[other][column] = rows[other][column].minus(factor.times(rows[pivot][column]));
+            let taken = rows[pivot].clone();
+            for (cell, taken) in rows[other].iter_mut().zip(taken) {
+                *cell = cell.minus(factor.times(taken));
             }
         }
     }
