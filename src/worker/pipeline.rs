@@ -71,9 +71,10 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
         .collect()
 }
 
-/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared.
+/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared. Where the referrer came late, the
+/// event is the referrer's own sign-up, which is no touch on itself.
 fn named_referrers(batch: &[Logged], enrolment: &referrals::Enrolment) -> Vec<(Uuid, Uuid, Option<Uuid>)> {
-    let named = enrolment.joined.iter().filter_map(|one| {
+    let named = enrolment.joined.iter().filter(|one| !one.is_late).filter_map(|one| {
         let logged = batch.get(one.index).filter(|logged| logged.event.referrer_user_id.is_some())?;
         Some((logged.id, one.referrer_id?, one.campaign_id))
     });

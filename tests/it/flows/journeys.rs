@@ -124,3 +124,20 @@ async fn a_merge_changes_the_credit_of_sales_of_any_age() {
     .await;
     assert_eq!(credited(&app).await, ["old 1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_late_as_a_referrer_is_not_credited_for_coming() {
+    let app = world().await;
+    let signup = |user: &str, referrer: &str| json!([{"event_type": "signup", "user_id": user, "referrer_user_id": referrer, "campaign": "launch", "timestamp": at(&app, -60)}]);
+    tell(&app, json!([{"event_type": "signup", "user_id": "zed", "timestamp": at(&app, -90)}])).await;
+    for early in ["bob", "cat", "dan"] {
+        tell(&app, signup(early, "ann")).await;
+    }
+    // The three join Ann with the event by which she joins Zed.
+    tell(&app, signup("ann", "zed")).await;
+    tell(&app, json!([{"event_type": "conversion", "user_id": "ann", "order_id": "o", "conversion_value": "1.00", "timestamp": at(&app, -10)}])).await;
+    let credited = app
+        .texts("select m.external_id as text from attribution_records r join members m on m.brand_id = r.brand_id and m.id = r.referrer_id where r.superseded_at is null")
+        .await;
+    assert_eq!(credited, ["zed"]);
+}
