@@ -9,7 +9,7 @@ use crate::access::Scope;
 use crate::base::Result;
 use crate::campaigns::{self, Policies};
 use crate::db::Conn;
-use crate::journeys::{Conversion, Touch, conversions_by_id, touches_of_people};
+use crate::journeys::{Conversion, Touch, conversions_by_id, previous_conversions, touches_of_people};
 
 /// Why a conversion was credited as it was.
 #[derive(Clone, Debug)]
@@ -33,7 +33,10 @@ pub async fn explain(conn: &mut Conn, scope: &Scope, conversion_id: Uuid) -> Res
     };
     let touches = touches_of_people(conn, scope, &[person_id], DateTime::UNIX_EPOCH).await?;
     let touches: Vec<Touch> = touches.into_iter().map(|(_, touch)| touch).collect();
-    let verdicts = attribute(&policies.attribution, conversion.occurred_at, conversion.value.minor, &touches);
+    let moment = (person_id, conversion.occurred_at);
+    let previous = previous_conversions(conn, scope, &[moment]).await?;
+    let journey = super::journey(&conversion, previous.get(&moment).copied());
+    let verdicts = attribute(&policies.attribution, &journey, &touches);
     let considered = touches.into_iter().zip(verdicts).collect();
     Ok(Some(Explanation { conversion, campaign_id: version.0, policies, considered }))
 }

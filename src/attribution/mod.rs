@@ -1,11 +1,18 @@
 //! Who gets the credit of a conversion. Weights sum to exactly one and values to exactly the conversion's, per model; a touch that
 //! arrives late re-opens the conversion, and the new records supersede the old. It never moves money: `rewards` does.
-//! Start with `rules.rs`.
+//! Start with `rules.rs` for one conversion, with `paths.rs` for what many paths say together.
 
 mod explain;
+pub mod figures;
+pub mod markov;
+pub mod paths;
+pub mod positive;
 pub mod reads;
+pub mod report;
 pub mod rules;
+pub mod shapley;
 mod store;
+pub mod weights;
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,12 +22,13 @@ use uuid::Uuid;
 use crate::access::Scope;
 use crate::base::limits::TOUCHPOINTS_PER_PERSON_MAX;
 use crate::base::{Result, derived_id};
-use crate::campaigns::{AttributionModel, PolicyBook};
+use crate::campaigns::{AttributionModel, Policies, PolicyBook};
 use crate::db::Conn;
-use crate::journeys::{Conversion, Touch, touches_up_to};
+use crate::journeys::{Conversion, Touch, previous_conversions, touches_up_to};
 
 pub use explain::{Explanation, explain};
-pub use rules::{Considered, Reason, WEIGHT_UNITS, attribute};
+pub use rules::{Considered, Journey, Reason, attribute};
+pub use weights::WEIGHT_UNITS;
 
 /// A conversion with its canonical person.
 #[derive(Clone, Debug)]
@@ -73,13 +81,15 @@ pub fn considered_at(touches: &[Touch], at: DateTime<Utc>) -> &[Touch] {
     touches.get(skipped..before).unwrap_or_default()
 }
 
-/// The campaign that judges a conversion which names none: that of the latest touch before it which counts under its own policy.
+/// The campaign that judges a conversion which names none: that of the latest touch before it which could count under its own policy,
+/// whatever it led to before.
 #[must_use]
-pub fn judging_campaign(book: &PolicyBook, at: DateTime<Utc>, touches: &[Touch]) -> Option<Uuid> {
+pub fn judging_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[Touch]) -> Option<Uuid> {
+    let journey = journey(conversion, None);
     touches.iter().rev().find_map(|touch| {
         let campaign_id = touch.campaign_id?;
         let policies = book.current(campaign_id)?;
-        rules::doubt(&policies.attribution, at, touch).is_none().then_some(campaign_id)
+        rules::doubt(&policies.attribution, &journey, touch).is_none().then_some(campaign_id)
     })
 }
 
@@ -95,12 +105,15 @@ pub async fn attribute_targets(
 ) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
     let ids: Vec<Uuid> = targets.iter().map(|target| target.conversion.id).collect();
     let standing = store::standing(conn, scope, &ids).await?;
+    let previous = previous_conversions(conn, scope, &split_moments(book, &targets)).await?;
     let none = Vec::new();
     let mut changed = HashSet::new();
     let mut attributed = Vec::with_capacity(targets.len());
     for Target { canonical_id, mut conversion } in targets {
         let own = considered_at(touches.get(&canonical_id).unwrap_or(&none), conversion.occurred_at);
-        let mut credits = credits(scope, book, &conversion, own, conversion.generation + 1);
+        let previous_at = previous.get(&(canonical_id, conversion.occurred_at)).copied();
+        let journey = journey(&conversion, previous_at);
+        let mut credits = credits(scope, book, &conversion, &journey, own);
         let shape: HashSet<(Uuid, i64)> = credits.iter().map(|credit| (credit.touch.id, credit.amount_minor)).collect();
         if standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape {
             credits.iter_mut().for_each(|credit| credit.generation -= 1);
@@ -115,18 +128,42 @@ pub async fn attribute_targets(
     Ok((attributed, changed))
 }
 
+fn journey(conversion: &Conversion, previous_at: Option<DateTime<Utc>>) -> Journey {
+    Journey {
+        conversion_id: conversion.id,
+        converted_at: conversion.occurred_at,
+        previous_at,
+        amount_minor: conversion.value.minor,
+    }
+}
+
+/// The policies that judge a conversion, if a campaign's do.
+fn policies_of<'a>(book: &'a PolicyBook, conversion: &Conversion) -> Option<&'a Policies> {
+    let (id, version) = conversion.campaign_id.zip(conversion.policy_version)?;
+    book.version(id, version)
+}
+
+/// The people and moments of the targets whose policy asks what the person bought before.
+fn split_moments(book: &PolicyBook, targets: &[Target]) -> Vec<(Uuid, DateTime<Utc>)> {
+    let is_split = |target: &&Target| {
+        policies_of(book, &target.conversion)
+            .is_some_and(|policies| policies.attribution.is_split_at_previous_conversion)
+    };
+    targets.iter().filter(is_split).map(|target| (target.canonical_id, target.conversion.occurred_at)).collect()
+}
+
+/// The credits of a conversion as its next generation would have them.
 fn credits(
     scope: &Scope,
     book: &PolicyBook,
     conversion: &Conversion,
+    journey: &Journey,
     touches: &[Touch],
-    generation: i32,
 ) -> Vec<Credit> {
-    let policies =
-        conversion.campaign_id.zip(conversion.policy_version).and_then(|(id, version)| book.version(id, version));
-    let Some(policies) = policies else { return Vec::new() };
+    let Some(policies) = policies_of(book, conversion) else { return Vec::new() };
     let model = policies.attribution.model;
-    let considered = attribute(&policies.attribution, conversion.occurred_at, conversion.value.minor, touches);
+    let generation = conversion.generation + 1;
+    let considered = attribute(&policies.attribution, journey, touches);
     let credited = considered.into_iter().zip(touches).filter(|(one, _)| one.reason == Reason::Credited);
     credited
         .filter_map(|(one, touch)| {

@@ -79,6 +79,11 @@ macro_rules! record_columns {
     };
 }
 
+// Behind the macro that it uses.
+mod feed;
+
+pub use feed::records_after;
+
 #[derive(Queryable, QueryableByName)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 struct RecordRow {

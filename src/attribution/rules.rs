@@ -1,17 +1,15 @@
-//! The models, exact. Pure: a policy, a moment, an amount and the person's touches, oldest first, give every touch its verdict.
-//! Definitions follow the product's design: first touch, last touch, linear, and weighted last touch (the last takes
-//! `last_touch_weight`, the prior ones share the rest equally; one touch takes all).
+//! Which touches count, and why the others do not. Pure: a policy, a conversion and the person's touches, oldest first, give every touch its
+//! verdict. `weights.rs` divides the credit over those that count; definitions are in docs/attribution.md.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
+use super::weights::weights;
 use crate::base::split_by_weight;
 use crate::campaigns::{AttributionModel, AttributionPolicy};
 use crate::events::TouchKind;
 use crate::journeys::{Decision, Touch};
 use crate::text_enum;
-
-/// What the weights of one conversion and model sum to.
-pub const WEIGHT_UNITS: u64 = 1_000_000_000_000;
 
 text_enum! {
     /// Why a touch was credited or not: the closed list of `explainConversion`.
@@ -24,8 +22,11 @@ text_enum! {
         NoCampaign = "NO_CAMPAIGN",
         NoConsent = "NO_CONSENT",
         Blocked = "BLOCKED",
+        EarlierJourney = "EARLIER_JOURNEY",
+        ConvertingEvent = "CONVERTING_EVENT",
         NotFirst = "NOT_FIRST",
         NotLast = "NOT_LAST",
+        NoShare = "NO_SHARE",
     }
 }
 
@@ -37,13 +38,16 @@ impl Reason {
             Self::Credited => "Credited: the touch counts and the model gives it a share.",
             Self::AfterConversion => "Not credited: it happened after the conversion.",
             Self::OutsideWindow => "Not credited: it is older than the lookback window.",
-            Self::KindDoesNotCount => "Not credited: an activation is not a touch that anybody shared.",
+            Self::KindDoesNotCount => "Not credited: activations and other sales are not touches that anybody shared.",
             Self::Direct => "Not credited: nobody shared what was touched.",
             Self::NoCampaign => "Not credited: it belongs to no campaign.",
             Self::NoConsent => "Not credited: the person did not consent to attribution.",
             Self::Blocked => "Not credited: it was blocked as fraud.",
+            Self::EarlierJourney => "Not credited: it led to an earlier conversion, where the policy splits journeys.",
+            Self::ConvertingEvent => "Not credited: the policy does not count the conversion itself as a touch.",
             Self::NotFirst => "Not credited: the model credits the first touch only.",
             Self::NotLast => "Not credited: the model credits the last touch only.",
+            Self::NoShare => "Not credited: the model leaves it no share.",
         }
     }
 }
@@ -57,16 +61,32 @@ pub struct Considered {
     pub amount_minor: i64,
 }
 
+/// The conversion that touches are judged for.
+#[derive(Clone, Copy, Debug)]
+pub struct Journey {
+    pub conversion_id: Uuid,
+    pub converted_at: DateTime<Utc>,
+    /// When the person converted before: needed only where the policy splits journeys there.
+    pub previous_at: Option<DateTime<Utc>>,
+    pub amount_minor: i64,
+}
+
 /// Why a touch cannot be credited under any model; `None` if it can.
 #[must_use]
-pub fn doubt(policy: &AttributionPolicy, converted_at: DateTime<Utc>, touch: &Touch) -> Option<Reason> {
-    let age = converted_at - touch.occurred_at;
+pub fn doubt(policy: &AttributionPolicy, journey: &Journey, touch: &Touch) -> Option<Reason> {
+    let age = journey.converted_at - touch.occurred_at;
+    let is_of_earlier = journey.previous_at.is_some_and(|previous_at| touch.occurred_at <= previous_at);
+    let is_own = touch.id == journey.conversion_id;
     if age < TimeDelta::zero() {
         Some(Reason::AfterConversion)
     } else if age > TimeDelta::hours(i64::from(policy.lookback_hours)) {
         Some(Reason::OutsideWindow)
-    } else if touch.kind == TouchKind::Activation {
+    } else if policy.is_split_at_previous_conversion && is_of_earlier {
+        Some(Reason::EarlierJourney)
+    } else if touch.kind == TouchKind::Activation || (touch.kind == TouchKind::Conversion && !is_own) {
         Some(Reason::KindDoesNotCount)
+    } else if touch.kind == TouchKind::Conversion && !policy.has_converting_event {
+        Some(Reason::ConvertingEvent)
     } else if !touch.has_owner() {
         Some(Reason::Direct)
     } else if touch.campaign_id.is_none() {
@@ -81,18 +101,14 @@ pub fn doubt(policy: &AttributionPolicy, converted_at: DateTime<Utc>, touch: &To
 }
 
 /// The verdict on every touch, in the order given (oldest first). If any touch counts, weights sum to [`WEIGHT_UNITS`] and amounts to
-/// `amount_minor`; equal remainders go to the later touch.
+/// the conversion's; equal remainders go to the later touch.
 #[must_use]
-pub fn attribute(
-    policy: &AttributionPolicy,
-    converted_at: DateTime<Utc>,
-    amount_minor: i64,
-    touches: &[Touch],
-) -> Vec<Considered> {
-    let doubts: Vec<Option<Reason>> = touches.iter().map(|touch| doubt(policy, converted_at, touch)).collect();
-    let count = doubts.iter().filter(|doubt| doubt.is_none()).count();
-    let weights = weights(policy, count);
-    let amounts = split_by_weight(amount_minor, &weights);
+pub fn attribute(policy: &AttributionPolicy, journey: &Journey, touches: &[Touch]) -> Vec<Considered> {
+    let doubts: Vec<Option<Reason>> = touches.iter().map(|touch| doubt(policy, journey, touch)).collect();
+    let counted = touches.iter().zip(&doubts).filter(|(_, doubt)| doubt.is_none());
+    let ages: Vec<TimeDelta> = counted.map(|(touch, _)| journey.converted_at - touch.occurred_at).collect();
+    let weights = weights(policy, &ages);
+    let amounts = split_by_weight(journey.amount_minor, &weights);
     let mut shares = weights.into_iter().zip(amounts);
     doubts
         .into_iter()
@@ -108,37 +124,11 @@ pub fn attribute(
 }
 
 fn without_share(model: AttributionModel) -> Reason {
-    if model == AttributionModel::FirstTouch { Reason::NotFirst } else { Reason::NotLast }
-}
-
-/// The weights of `count` touches that count, oldest first.
-fn weights(policy: &AttributionPolicy, count: usize) -> Vec<u64> {
-    let mut weights = vec![0; count];
-    match policy.model {
-        AttributionModel::FirstTouch => {
-            if let Some(first) = weights.first_mut() {
-                *first = WEIGHT_UNITS;
-            }
-        }
-        AttributionModel::Linear => weights = equal_shares(WEIGHT_UNITS, count),
-        AttributionModel::WeightedLastTouch if count > 1 => {
-            let last = u64::try_from(policy.last_touch_weight_ppm).unwrap_or(0) * (WEIGHT_UNITS / 1_000_000);
-            weights = equal_shares(WEIGHT_UNITS - last, count - 1);
-            weights.push(last);
-        }
-        // The models that are not offered yet cannot be stored in a policy.
-        _ => {
-            if let Some(last) = weights.last_mut() {
-                *last = WEIGHT_UNITS;
-            }
-        }
+    match model {
+        AttributionModel::FirstTouch => Reason::NotFirst,
+        AttributionModel::LastTouch => Reason::NotLast,
+        _ => Reason::NoShare,
     }
-    weights
-}
-
-fn equal_shares(units: u64, count: usize) -> Vec<u64> {
-    let parts = split_by_weight(i64::try_from(units).unwrap_or(i64::MAX), &vec![1; count]);
-    parts.into_iter().map(i64::unsigned_abs).collect()
 }
 
 #[cfg(test)]
@@ -146,6 +136,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::attribution::WEIGHT_UNITS;
     use crate::campaigns::CampaignObjective;
     use crate::creators::Platform;
     use crate::events::AgentClass;
@@ -179,9 +170,13 @@ mod tests {
         AttributionPolicy { model, ..AttributionPolicy::for_objective(CampaignObjective::Conversion) }
     }
 
+    fn journey(amount_minor: i64) -> Journey {
+        Journey { conversion_id: Uuid::from_u128(7), converted_at: at(0), previous_at: None, amount_minor }
+    }
+
     fn check(model: AttributionModel, count: i64, amount: i64, expected: &[i64]) {
         let touches: Vec<Touch> = (0..count).map(|hours| touch(hours - count)).collect();
-        let verdicts = attribute(&policy(model), at(0), amount, &touches);
+        let verdicts = attribute(&policy(model), &journey(amount), &touches);
         let amounts: Vec<i64> = verdicts.iter().map(|verdict| verdict.amount_minor).collect();
         assert_eq!(amounts, expected, "{model:?} over {count}");
     }
@@ -195,12 +190,16 @@ mod tests {
         check(AttributionModel::WeightedLastTouch, 2, 100, &[40, 60]);
         check(AttributionModel::WeightedLastTouch, 3, 100, &[20, 20, 60]);
         check(AttributionModel::Linear, 0, 100, &[]);
+        check(AttributionModel::PositionBased, 1, 100, &[100]);
+        check(AttributionModel::PositionBased, 2, 101, &[50, 51]);
+        check(AttributionModel::PositionBased, 4, 101, &[40, 10, 10, 41]);
+        check(AttributionModel::TimeDecay, 2, 1_000_000, &[498_969, 501_031]);
     }
 
     #[test]
     fn the_window_is_inclusive_at_both_ends() {
         let policy = policy(AttributionModel::Linear);
-        let reason = |hours: i64| attribute(&policy, at(0), 100, &[touch(hours)])[0].reason;
+        let reason = |hours: i64| attribute(&policy, &journey(100), &[touch(hours)])[0].reason;
         assert_eq!(reason(0), Reason::Credited);
         assert_eq!(reason(-7 * 24), Reason::Credited);
         assert_eq!(reason(-7 * 24 - 1), Reason::OutsideWindow);
@@ -213,25 +212,66 @@ mod tests {
         let reason = |change: fn(&mut Touch)| {
             let mut one = touch(-1);
             change(&mut one);
-            attribute(&policy, at(0), 100, &[one])[0].reason
+            attribute(&policy, &journey(100), &[one])[0].reason
         };
         assert_eq!(reason(|touch| touch.decision = Decision::Block), Reason::Blocked);
         assert_eq!(reason(|touch| touch.has_consent = false), Reason::NoConsent);
         assert_eq!(reason(|touch| touch.creator_id = None), Reason::Direct);
         assert_eq!(reason(|touch| touch.campaign_id = None), Reason::NoCampaign);
         assert_eq!(reason(|touch| touch.kind = TouchKind::Activation), Reason::KindDoesNotCount);
+        assert_eq!(reason(|touch| touch.kind = TouchKind::Conversion), Reason::KindDoesNotCount);
+    }
+
+    #[test]
+    fn the_converting_event_is_a_touch_where_the_policy_says_so() {
+        let mut own = touch(0);
+        (own.id, own.kind) = (journey(100).conversion_id, TouchKind::Conversion);
+        let touches = [touch(-5), own];
+        let mut policy = policy(AttributionModel::LastTouch);
+        let reasons = |policy: &AttributionPolicy| {
+            attribute(policy, &journey(100), &touches).into_iter().map(|one| one.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(reasons(&policy), [Reason::Credited, Reason::ConvertingEvent]);
+        policy.has_converting_event = true;
+        assert_eq!(reasons(&policy), [Reason::NotLast, Reason::Credited]);
+    }
+
+    #[test]
+    fn a_journey_begins_after_the_conversion_before_where_the_policy_splits() {
+        let touches = [touch(-9), touch(-5), touch(-1)];
+        let journey = Journey { previous_at: Some(at(-5)), ..journey(100) };
+        let mut policy = policy(AttributionModel::Linear);
+        let reasons = |policy: &AttributionPolicy| {
+            attribute(policy, &journey, &touches).into_iter().map(|one| one.reason).collect::<Vec<_>>()
+        };
+        assert_eq!(reasons(&policy), [Reason::Credited; 3]);
+        policy.is_split_at_previous_conversion = true;
+        assert_eq!(reasons(&policy), [Reason::EarlierJourney, Reason::EarlierJourney, Reason::Credited]);
+    }
+
+    #[test]
+    fn a_touch_without_a_share_says_so() {
+        let reasons = |policy: &AttributionPolicy, hours: &[i64]| {
+            let touches: Vec<Touch> = hours.iter().map(|hours| touch(*hours)).collect();
+            attribute(policy, &journey(100), &touches).into_iter().map(|one| one.reason).collect::<Vec<_>>()
+        };
+        let weighted = AttributionPolicy { last_touch_weight_ppm: 0, ..policy(AttributionModel::WeightedLastTouch) };
+        assert_eq!(reasons(&weighted, &[-2, -1]), [Reason::Credited, Reason::NoShare]);
+        let decaying = AttributionPolicy { half_life_hours: 1, ..policy(AttributionModel::TimeDecay) };
+        assert_eq!(reasons(&decaying, &[-50, -1]), [Reason::NoShare, Reason::Credited]);
     }
 
     proptest::proptest! {
         #[test]
-        fn credit_is_conserved(model in 0..4_usize, hours in proptest::collection::vec(-200..5_i64, 0..40), amount in 0..=i64::MAX) {
-            let model = [AttributionModel::FirstTouch, AttributionModel::LastTouch, AttributionModel::Linear,
-                         AttributionModel::WeightedLastTouch][model];
+        fn credit_is_conserved(model in 0..AttributionModel::ALL.len(), hours in proptest::collection::vec(-200..5_i64, 0..40),
+                               amount in 0..=i64::MAX, previous in -200..0_i64, is_split in proptest::bool::ANY) {
+            let policy = AttributionPolicy { is_split_at_previous_conversion: is_split, ..policy(AttributionModel::ALL[model]) };
+            let journey = Journey { previous_at: Some(at(previous)), ..journey(amount) };
             let mut hours = hours;
             hours.sort_unstable();
             let touches: Vec<Touch> = hours.iter().map(|hours| touch(*hours)).collect();
-            let verdicts = attribute(&policy(model), at(0), amount, &touches);
-            let any = hours.iter().any(|hours| (-168..=0).contains(hours));
+            let verdicts = attribute(&policy, &journey, &touches);
+            let any = hours.iter().any(|hours| (-168..=0).contains(hours) && (!is_split || *hours > previous));
             let weights: u64 = verdicts.iter().map(|verdict| verdict.weight_units).sum();
             let amounts: i128 = verdicts.iter().map(|verdict| i128::from(verdict.amount_minor)).sum();
             proptest::prop_assert_eq!(weights, if any { WEIGHT_UNITS } else { 0 });

@@ -116,6 +116,18 @@ pub const ANCESTORS_MAX: usize = 20_000;
 pub const TREE_NODES_MAX: usize = 2_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Conversions of one report: each is judged again under every model that is asked for.
+pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
+/// Conversions of a report that are read together.
+pub const REPORT_CHUNK_CONVERSIONS: i64 = 2_000;
+/// Different paths of people who did not convert, of one report.
+pub const REPORT_PATHS_MAX: i64 = 100_000;
+/// Groups of one report.
+pub const REPORT_ROWS_MAX: usize = 1_000;
+/// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
+pub const MARKOV_CHANNELS_MAX: usize = 500;
+/// Hours of a lookback window or a half-life: a year.
+pub const LOOKBACK_HOURS_MAX: i32 = 8_760;
 /// Touchpoints of one person that attribution considers, the latest first.
 pub const TOUCHPOINTS_PER_PERSON_MAX: i64 = 1_000;
 
@@ -182,8 +194,8 @@ pub const COHORT_WINDOW_DAYS_MAX: i32 = 365;
 
 /// Bytes of the note that a fraud review leaves.
 pub const REVIEW_NOTE_BYTES_MAX: usize = 2_000;
-/// Alerts that a subscription reads in one statement.
-pub const ALERT_FEED_BATCH_MAX: i64 = 200;
+/// Rows that a subscription reads in one statement.
+pub const FEED_BATCH_MAX: i64 = 200;
 /// Rows of one imported file.
 pub const IMPORT_ROWS_MAX: usize = 1_000_000;
 /// Bytes of one imported file of rows, which is held in memory.

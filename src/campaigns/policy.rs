@@ -45,8 +45,15 @@ pub struct AttributionPolicy {
     pub lookback_hours: i32,
     /// The share of the last touch under WEIGHTED_LAST_TOUCH, in millionths.
     pub last_touch_weight_ppm: i32,
+    /// The age at which a touch counts half as much under TIME_DECAY.
     pub half_life_hours: i32,
     pub is_cross_device: bool,
+    /// Whether a touch counts only for the person's first conversion after it.
+    #[serde(default)]
+    pub is_split_at_previous_conversion: bool,
+    /// Whether a conversion that says who led to it is a touch itself.
+    #[serde(default)]
+    pub has_converting_event: bool,
 }
 
 /// What is owed for a referral or a sale.
@@ -115,6 +122,8 @@ impl AttributionPolicy {
             last_touch_weight_ppm: 600_000,
             half_life_hours: 168,
             is_cross_device: true,
+            is_split_at_previous_conversion: false,
+            has_converting_event: false,
         }
     }
 }

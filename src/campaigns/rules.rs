@@ -6,14 +6,16 @@ use super::{
     AttributionModel, AttributionPolicy, CampaignObjective, CampaignStatus, FraudPolicy, Policies, RewardKind,
     RewardPolicy, RewardTier, SignalPolicy,
 };
-use crate::base::limits::{REWARD_DEGREES_MAX, URL_BYTES_MAX};
+use crate::base::limits::{LOOKBACK_HOURS_MAX, REWARD_DEGREES_MAX, URL_BYTES_MAX};
 use crate::base::{Code, Currency, Error, Money, Refusal, Result, is_plain};
 
 /// The models that are computed.
-pub const AVAILABLE_MODELS: [AttributionModel; 4] = [
+pub const AVAILABLE_MODELS: [AttributionModel; 6] = [
     AttributionModel::FirstTouch,
     AttributionModel::LastTouch,
     AttributionModel::Linear,
+    AttributionModel::TimeDecay,
+    AttributionModel::PositionBased,
     AttributionModel::WeightedLastTouch,
 ];
 
@@ -61,6 +63,9 @@ pub struct AttributionDraft {
     pub model: Option<AttributionModel>,
     pub lookback_hours: Option<i32>,
     pub last_touch_weight_ppm: Option<i32>,
+    pub half_life_hours: Option<i32>,
+    pub is_split_at_previous_conversion: Option<bool>,
+    pub has_converting_event: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -208,12 +213,18 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
         model: draft.model.unwrap_or(current.model),
         lookback_hours: draft.lookback_hours.unwrap_or(current.lookback_hours),
         last_touch_weight_ppm: draft.last_touch_weight_ppm.unwrap_or(current.last_touch_weight_ppm),
-        ..current.clone()
+        half_life_hours: draft.half_life_hours.unwrap_or(current.half_life_hours),
+        is_cross_device: current.is_cross_device,
+        is_split_at_previous_conversion: draft
+            .is_split_at_previous_conversion
+            .unwrap_or(current.is_split_at_previous_conversion),
+        has_converting_event: draft.has_converting_event.unwrap_or(current.has_converting_event),
     };
     let available = AVAILABLE_MODELS.map(AttributionModel::as_str).join(", ");
     let message = format!("This model is not available yet: pass one of {available}.");
     checks.hold(AVAILABLE_MODELS.contains(&policy.model), &["attribution", "model"], message);
-    checks.within(policy.lookback_hours, 1, 8_760, &["attribution", "lookbackHours"]);
+    checks.within(policy.lookback_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "lookbackHours"]);
+    checks.within(policy.half_life_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "halfLifeHours"]);
     let is_share = (0..=MILLION).contains(&policy.last_touch_weight_ppm);
     checks.hold(is_share, &["attribution", "lastTouchWeight"], "Pass a share from 0 to 1.");
     policy
@@ -329,10 +340,19 @@ mod tests {
         let mut draft = PoliciesDraft::default();
         draft.attribution.lookback_hours = Some(0);
         draft.attribution.model = Some(AttributionModel::DataDriven);
+        draft.attribution.half_life_hours = Some(8_761);
         draft.reward.escrow_days = Some(-1);
         draft.fraud.review_score_ppm = Some(600_000);
-        let wrong = ["attribution.model", "attribution.lookbackHours", "reward.escrowDays", "fraud.reviewScore"];
-        check(&draft, &wrong);
+        check(
+            &draft,
+            &[
+                "attribution.model",
+                "attribution.lookbackHours",
+                "attribution.halfLifeHours",
+                "reward.escrowDays",
+                "fraud.reviewScore",
+            ],
+        );
     }
 
     #[test]
@@ -350,6 +370,14 @@ mod tests {
         check(&with(vec![tier(1, Some(eur), None)]), &["reward.tiers.0.amount"]);
         check(&with(vec![tier(1, None, None)]), &["reward.tiers.0.amount"]);
         check(&with(vec![tier(1, None, Some(600_000)), tier(2, None, Some(600_000))]), &["reward.tiers"]);
+    }
+
+    #[test]
+    fn a_policy_of_before_reads_with_the_defaults_of_what_came_since() {
+        let stored = r#"{"model": "LINEAR", "lookback_hours": 168, "last_touch_weight_ppm": 600000, "half_life_hours": 168,
+            "is_cross_device": true}"#;
+        let policy: AttributionPolicy = serde_json::from_str(stored).unwrap();
+        assert!(!policy.is_split_at_previous_conversion && !policy.has_converting_event);
     }
 
     #[test]

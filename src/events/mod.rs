@@ -43,6 +43,7 @@ text_enum! {
         Open = "OPEN",
         Signup = "SIGNUP",
         Activation = "ACTIVATION",
+        Conversion = "CONVERSION",
     }
 }
 

@@ -76,8 +76,8 @@ impl AttributionRecord {
     }
 
     /// How the credit was divided.
-    async fn model(&self) -> Result<AttributionModel> {
-        Ok(self.0.model.try_into()?)
+    async fn model(&self) -> AttributionModel {
+        self.0.model.into()
     }
 
     /// The version of the campaign's policies that divided it.
@@ -117,8 +117,9 @@ impl AttributionRecord {
 }
 
 /// A weight as an exact decimal: the parts are of 10^12, so that twelve places hold every one.
-fn to_weight(units: u64) -> Decimal {
-    let (whole, part) = (units / WEIGHT_UNITS, units % WEIGHT_UNITS);
+pub fn to_weight(units: impl Into<u128>) -> Decimal {
+    let (units, one) = (units.into(), u128::from(WEIGHT_UNITS));
+    let (whole, part) = (units / one, units % one);
     let part = format!("{part:012}");
     let part = part.trim_end_matches('0');
     Decimal(if part.is_empty() { whole.to_string() } else { format!("{whole}.{part}") })
@@ -148,7 +149,7 @@ pub struct AttributionFilter {
 
 impl AttributionFilter {
     /// Reads the identifiers, and narrows the filter to what the bearer may see.
-    fn read(filter: Option<&Self>, request: &RequestContext) -> base::Result<RecordFilter> {
+    pub fn read(filter: Option<&Self>, request: &RequestContext) -> base::Result<RecordFilter> {
         let Some(filter) = filter else {
             return Ok(RecordFilter { creator_id: request.narrow_creator(None), ..RecordFilter::default() });
         };
@@ -223,8 +224,8 @@ impl AttributionExplanation {
     }
 
     /// The policy that judged it.
-    async fn policy(&self) -> Result<AttributionPolicy> {
-        Ok(AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)?)
+    async fn policy(&self) -> AttributionPolicy {
+        AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)
     }
 
     /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.
@@ -292,7 +293,7 @@ mod tests {
 
     #[test]
     fn weights_are_written_exactly() {
-        let check = |units, expected| assert_eq!(to_weight(units).0, expected);
+        let check = |units: u64, expected| assert_eq!(to_weight(units).0, expected);
         check(1_000_000_000_000, "1");
         check(0, "0");
         check(600_000_000_000, "0.6");

@@ -120,7 +120,7 @@ impl Campaign {
     /// How conversions are attributed now.
     async fn attribution_policy(&self, ctx: &Context<'_>) -> Result<AttributionPolicy> {
         let policies = self.policies(ctx).await?;
-        Ok(AttributionPolicy::new(policies.version, &policies.attribution)?)
+        Ok(AttributionPolicy::new(policies.version, &policies.attribution))
     }
 
     /// What is owed now.

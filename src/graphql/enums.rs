@@ -2,8 +2,6 @@
 
 use async_graphql::Enum;
 
-use crate::campaigns;
-
 /// Where a link is shared or an account lives.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "crate::creators::Platform")]
@@ -34,6 +32,7 @@ pub enum Platform {
 
 /// How the credit of a conversion is divided over its touches.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[graphql(remote = "crate::campaigns::AttributionModel")]
 pub enum AttributionModel {
     /// The first touch takes all.
     FirstTouch,
@@ -41,34 +40,15 @@ pub enum AttributionModel {
     LastTouch,
     /// Every touch takes the same.
     Linear,
+    /// A touch takes half of what one takes that is younger by the policy's half-life.
+    TimeDecay,
+    /// The first and the last touch take 40 % each, the ones between them share the rest equally; of two, each takes half.
+    PositionBased,
     /// The last touch takes the policy's share, the ones before it share the rest equally.
     WeightedLastTouch,
-}
-
-impl From<AttributionModel> for campaigns::AttributionModel {
-    fn from(model: AttributionModel) -> Self {
-        match model {
-            AttributionModel::FirstTouch => Self::FirstTouch,
-            AttributionModel::LastTouch => Self::LastTouch,
-            AttributionModel::Linear => Self::Linear,
-            AttributionModel::WeightedLastTouch => Self::WeightedLastTouch,
-        }
-    }
-}
-
-impl TryFrom<campaigns::AttributionModel> for AttributionModel {
-    type Error = crate::base::Error;
-
-    fn try_from(model: campaigns::AttributionModel) -> Result<Self, Self::Error> {
-        use campaigns::AttributionModel as Stored;
-        match model {
-            Stored::FirstTouch => Ok(Self::FirstTouch),
-            Stored::LastTouch => Ok(Self::LastTouch),
-            Stored::Linear => Ok(Self::Linear),
-            Stored::WeightedLastTouch => Ok(Self::WeightedLastTouch),
-            other => Err(crate::base::Error::fault("showing an attribution model", other.as_str())),
-        }
-    }
+    /// Touches share by what would be lost without their channel, over the paths of everybody in the time: in reports only, no policy can
+    /// hold it.
+    DataDriven,
 }
 
 /// What a reward is.

@@ -31,6 +31,8 @@ pub enum TouchKind {
     Signup,
     /// The person became active.
     Activation,
+    /// The person bought, and the sale says who led to it.
+    Conversion,
 }
 
 /// One act of a person that somebody may be credited for.

@@ -33,6 +33,7 @@ mod member_changes;
 mod members;
 mod node;
 mod policies;
+mod reports;
 mod reward_changes;
 mod rewards;
 mod scan;
@@ -72,6 +73,7 @@ pub struct Query(
     forest::ForestQuery,
     links::LinkQuery,
     attribution::AttributionQuery,
+    reports::ReportQuery,
     cohorts::CohortQuery,
     rewards::RewardQuery,
     fraud::FraudQuery,

@@ -19,19 +19,29 @@ pub struct AttributionPolicy {
     pub lookback_hours: i32,
     /// The share of the last touch under WEIGHTED_LAST_TOUCH, from 0 to 1; null under the other models.
     pub last_touch_weight: Option<f64>,
+    /// The age at which a touch counts half as much under TIME_DECAY; null under the other models.
+    pub half_life_hours: Option<i32>,
+    /// Whether a touch counts only for the person's first conversion after it.
+    pub split_at_previous_conversion: bool,
+    /// Whether a conversion that names a creator or a link is a touch itself.
+    pub count_converting_event: bool,
 }
 
 impl AttributionPolicy {
     /// The policy of a version.
-    pub fn new(version: i32, policy: &campaigns::AttributionPolicy) -> Result<Self> {
-        let model = AttributionModel::try_from(policy.model)?;
+    #[must_use]
+    pub fn new(version: i32, policy: &campaigns::AttributionPolicy) -> Self {
+        let model = AttributionModel::from(policy.model);
         let is_weighted = model == AttributionModel::WeightedLastTouch;
-        Ok(Self {
+        Self {
             version,
             model,
             lookback_hours: policy.lookback_hours,
             last_touch_weight: is_weighted.then(|| from_ppm(policy.last_touch_weight_ppm)),
-        })
+            half_life_hours: (model == AttributionModel::TimeDecay).then_some(policy.half_life_hours),
+            split_at_previous_conversion: policy.is_split_at_previous_conversion,
+            count_converting_event: policy.has_converting_event,
+        }
     }
 }
 
@@ -162,6 +172,13 @@ pub struct AttributionPolicyInput {
     lookback_hours: Option<i32>,
     /// The share of the last touch under WEIGHTED_LAST_TOUCH, from 0 to 1; the default is 0.6.
     last_touch_weight: Option<f64>,
+    /// The age at which a touch counts half as much under TIME_DECAY: 1 to 8760; the default is 168.
+    half_life_hours: Option<i32>,
+    /// Whether a touch counts only for the person's first conversion after it; the default is false: it counts for every conversion that
+    /// is within the window.
+    split_at_previous_conversion: Option<bool>,
+    /// Whether a conversion that names a creator or a link is a touch itself, at the moment of the conversion; the default is false.
+    count_converting_event: Option<bool>,
 }
 
 /// What is owed; what is left out stays, or is the default: nothing is owed.
@@ -241,6 +258,9 @@ fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> 
         model: input.model.map(Into::into),
         lookback_hours: input.lookback_hours,
         last_touch_weight_ppm: weight.transpose()?,
+        half_life_hours: input.half_life_hours,
+        is_split_at_previous_conversion: input.split_at_previous_conversion,
+        has_converting_event: input.count_converting_event,
     })
 }
 

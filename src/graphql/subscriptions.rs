@@ -7,12 +7,16 @@ use std::time::Duration;
 use async_graphql::{Context, Result, Subscription};
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
+use uuid::Uuid;
 
+use super::attribution::{AttributionFilter, AttributionRecord};
 use super::connection::Edge;
 use super::fraud::{FraudAlert, FraudAlertFilter};
+use super::node::require_growth;
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
-use crate::base::limits::ALERT_FEED_BATCH_MAX;
+use crate::attribution::reads::{self as attribution, RecordFilter};
+use crate::base::limits::FEED_BATCH_MAX;
 use crate::base::{self, Cursor};
 use crate::fraud::reads::{self, AlertFilter, alerts_after, feed_end};
 
@@ -37,40 +41,109 @@ impl Subscription {
         let request = ctx.request()?;
         request.require(Permission::ReadFraud)?;
         let filter = filter.unwrap_or_default().read()?;
-        let seq = match after {
-            Some(after) => Cursor::decode(&after, "after")?.key,
-            None => feed_end(&mut *request.conn().await?, &request.scope).await?,
-        };
-        let tail = Tail { request: request.clone(), filter, seq, ready: VecDeque::new() };
+        let tail = Tail::open(request, Alerts(filter), after.as_deref()).await?;
         Ok(try_unfold(tail, |mut tail| async move {
-            let alert = tail.next().await?;
-            let edge = Edge { cursor: alert.place().encode(), node: FraudAlert(alert) };
-            Ok(Some((edge, tail)))
+            let (place, alert) = tail.next().await?;
+            Ok(Some((Edge { cursor: place.encode(), node: FraudAlert(alert) }, tail)))
+        }))
+    }
+
+    /// Attribution records as conversions are credited, and credited anew, each once and none left out; those of one conversion come
+    /// together. Pass as `after` the cursor of the last record that was seen to go on from there; without it the stream starts now.
+    async fn attribution_records<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The cursor of the last record that was seen.")] after: Option<String>,
+        #[graphql(desc = "Which records.")] filter: Option<AttributionFilter>,
+    ) -> Result<impl Stream<Item = Result<Edge<AttributionRecord>>> + 'ctx> {
+        let request = ctx.request()?;
+        require_growth(request)?;
+        let filter = AttributionFilter::read(filter.as_ref(), request)?;
+        let tail = Tail::open(request, Records(filter), after.as_deref()).await?;
+        Ok(try_unfold(tail, |mut tail| async move {
+            let (place, record) = tail.next().await?;
+            Ok(Some((Edge { cursor: place.encode(), node: AttributionRecord(record) }, tail)))
         }))
     }
 }
 
-/// Where one subscriber stands.
-struct Tail {
-    request: RequestContext,
-    filter: AlertFilter,
-    /// Everything up to here was read.
-    seq: i64,
-    /// Read, and not given yet: one batch at most.
-    ready: VecDeque<reads::FraudAlert>,
+/// What a stream reads.
+trait Feed: Send + Sync {
+    type Row: Send;
+
+    /// The rows behind a place, each with its own, in their order: at most `count_max`.
+    fn read(
+        &self,
+        request: &RequestContext,
+        after: Cursor,
+        count_max: i64,
+    ) -> impl Future<Output = base::Result<Vec<(Cursor, Self::Row)>>> + Send;
 }
 
-impl Tail {
-    /// The next alert, however long that takes. A database that is away for a moment is waited for.
-    async fn next(&mut self) -> base::Result<reads::FraudAlert> {
+/// Alerts as they are raised.
+struct Alerts(AlertFilter);
+
+impl Feed for Alerts {
+    type Row = reads::FraudAlert;
+
+    async fn read(
+        &self,
+        request: &RequestContext,
+        after: Cursor,
+        count_max: i64,
+    ) -> base::Result<Vec<(Cursor, Self::Row)>> {
+        let conn = &mut *request.conn().await?;
+        let found = alerts_after(conn, &request.scope, &self.0, after.key, count_max).await?;
+        Ok(found.into_iter().map(|alert| (alert.place(), alert)).collect())
+    }
+}
+
+/// Attribution records as they are made.
+struct Records(RecordFilter);
+
+impl Feed for Records {
+    type Row = attribution::AttributionRecord;
+
+    async fn read(
+        &self,
+        request: &RequestContext,
+        after: Cursor,
+        count_max: i64,
+    ) -> base::Result<Vec<(Cursor, Self::Row)>> {
+        attribution::records_after(&mut *request.conn().await?, &request.scope, &self.0, after, count_max).await
+    }
+}
+
+/// Where one subscriber stands.
+struct Tail<F: Feed> {
+    request: RequestContext,
+    feed: F,
+    /// Everything up to here was read.
+    place: Cursor,
+    /// Read, and not given yet: one batch at most.
+    ready: VecDeque<(Cursor, F::Row)>,
+}
+
+impl<F: Feed> Tail<F> {
+    /// A stream from the last row that was seen, or from now.
+    async fn open(request: &RequestContext, feed: F, after: Option<&str>) -> Result<Self> {
+        let place = match after {
+            Some(after) => Cursor::decode(after, "after")?,
+            None => end_of(feed_end(&mut *request.conn().await?, &request.scope).await?),
+        };
+        Ok(Self { request: request.clone(), feed, place, ready: VecDeque::new() })
+    }
+
+    /// The next row with its cursor, however long that takes. A database that is away for a moment is waited for.
+    async fn next(&mut self) -> base::Result<(Cursor, F::Row)> {
         loop {
-            if let Some(alert) = self.ready.pop_front() {
-                return Ok(alert);
+            if let Some(next) = self.ready.pop_front() {
+                return Ok(next);
             }
             match self.read().await {
                 Ok(()) if !self.ready.is_empty() => {}
                 Ok(()) => {
-                    self.request.app.feed.wait(self.request.scope.brand_id, self.seq, LOOK_EVERY).await;
+                    self.request.app.feed.wait(self.request.scope.brand_id, self.place.key, LOOK_EVERY).await;
                 }
                 Err(error) if error.is_transient() => tokio::time::sleep(LOOK_EVERY).await,
                 Err(error) => return Err(error),
@@ -79,19 +152,22 @@ impl Tail {
     }
 
     /// Reads the next batch. Places are shared with everything else that the outbox tells: the end that was there before the read is
-    /// where the next one starts, so that a quiet stream neither reads twice nor wakes for what is not an alert.
+    /// where the next one starts, so that a quiet stream neither reads twice nor wakes for what is not its own.
     async fn read(&mut self) -> base::Result<()> {
-        let mut conn = self.request.conn().await?;
-        let scope = &self.request.scope;
-        let end = feed_end(&mut conn, scope).await?;
-        if end <= self.seq {
+        let end = end_of(feed_end(&mut *self.request.conn().await?, &self.request.scope).await?);
+        if end <= self.place {
             return Ok(());
         }
-        let found = alerts_after(&mut conn, scope, &self.filter, self.seq, ALERT_FEED_BATCH_MAX).await?;
-        let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= ALERT_FEED_BATCH_MAX);
-        let last = found.last().map_or(self.seq, |alert| alert.seq);
-        self.seq = if is_full { last } else { last.max(end) };
+        let found = self.feed.read(&self.request, self.place, FEED_BATCH_MAX).await?;
+        let is_full = i64::try_from(found.len()).is_ok_and(|count| count >= FEED_BATCH_MAX);
+        let last = found.last().map_or(self.place, |(place, _)| *place);
+        self.place = if is_full { last } else { last.max(end) };
         self.ready = found.into();
         Ok(())
     }
+}
+
+/// The place behind everything of this number.
+fn end_of(seq: i64) -> Cursor {
+    Cursor::new(seq, Uuid::max())
 }

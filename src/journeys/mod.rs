@@ -1,6 +1,7 @@
 //! What people did: touchpoints, conversions and refunds, one row per event under the event's own id. It keeps facts; what follows
 //! from them is judged elsewhere.
 
+mod reads;
 mod store;
 
 use std::collections::HashMap;
@@ -15,7 +16,8 @@ use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
 
-pub use store::{conversions_of_people, touches_of_people, touches_up_to};
+pub use reads::{conversion_ids_between, conversion_ids_since, previous_conversions};
+pub use store::{touches_of_people, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.
@@ -84,7 +86,7 @@ pub struct Refund {
 }
 
 impl Touch {
-    /// The touch that an event is, if it is one. Not judged yet.
+    /// The touch that an event is, if it is one. Not judged yet. A conversion is one where it says who led to it.
     #[must_use]
     pub fn of_event(id: Uuid, recorded_at: DateTime<Utc>, person_id: Uuid, event: &Event) -> Option<Self> {
         let kind = match event.event_type {
@@ -94,6 +96,7 @@ impl Touch {
             EventType::Open => TouchKind::Open,
             EventType::Signup => TouchKind::Signup,
             EventType::Activation => TouchKind::Activation,
+            EventType::Conversion if event.creator_id.is_some() || event.referrer_id.is_some() => TouchKind::Conversion,
             EventType::Conversion | EventType::Refund | EventType::Identify => return None,
         };
         Some(Self {

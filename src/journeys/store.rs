@@ -289,27 +289,6 @@ fn to_conversion(row: ConversionRow) -> Result<(Uuid, Conversion)> {
     Ok((row.canonical_id, conversion))
 }
 
-/// The conversions of each canonical person at or after `from`, oldest first.
-pub async fn conversions_of_people(
-    conn: &mut Conn,
-    scope: &Scope,
-    canonical_ids: &[Uuid],
-    from: DateTime<Utc>,
-) -> Result<Vec<(Uuid, Conversion)>> {
-    if canonical_ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<ConversionRow> = sql(conversions!(
-        "where p.brand_id = $1 and p.canonical_id = any ($2) and c.occurred_at >= $3 order by c.occurred_at, c.id"
-    ))
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(canonical_ids)
-    .bind::<Timestamptz, _>(from)
-    .load(conn)
-    .await?;
-    rows.into_iter().map(to_conversion).collect()
-}
-
 /// The conversions of these ids with their canonical people.
 pub(super) async fn conversions_by_id(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<Vec<(Uuid, Conversion)>> {
     let rows: Vec<ConversionRow> =

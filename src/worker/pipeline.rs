@@ -1,8 +1,6 @@
 //! The life of an event, on one page. Everything here happens for a whole batch of one brand, in a few statements per step, inside the
 //! transaction that also moves the position: it all happens once, or not at all.
 
-use std::collections::HashMap;
-
 use uuid::Uuid;
 
 use super::sales;
@@ -10,10 +8,11 @@ use crate::access::{Keyring, Scope};
 use crate::base::{Env, Result};
 use crate::campaigns::PolicyBook;
 use crate::db::Conn;
-use crate::identity::{Logged, Person, Stitched};
+use crate::events::{self, EventType};
+use crate::identity::{Logged, Person};
 use crate::journeys::Touch;
 use crate::outbox::Topic;
-use crate::{events, fraud, identity, journeys, outbox, referrals, rewards};
+use crate::{fraud, identity, journeys, outbox, referrals, rewards};
 
 /// Makes everything that follows from a batch of one brand's events, in the order of the log.
 pub(super) async fn process(
@@ -43,7 +42,8 @@ pub(super) async fn process(
 
     // What was bought and refunded, and who gets the credit? A late touch re-opens what it may have led to.
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
-    let reopened = sales::reopened(conn, scope, book, &touches, &stitched).await?;
+    journeys::record_touches(conn, scope, &sales.touches).await?;
+    let reopened = sales::reopened(conn, scope, batch, &stitched).await?;
     let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
 
     // What is owed for it?
@@ -61,8 +61,9 @@ pub(super) async fn process(
     Ok(())
 }
 
+/// What the batch touched, but for sales: whether one of those is kept at all is not known yet.
 fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
-    let pairs = batch.iter().zip(people);
+    let pairs = batch.iter().zip(people).filter(|(logged, _)| logged.event.event_type != EventType::Conversion);
     pairs
         .filter_map(|(logged, person)| {
             Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
@@ -70,9 +71,10 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
         .collect()
 }
 
-/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared.
+/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared. Where the referrer came late, the
+/// event is the referrer's own sign-up, which is no touch on itself.
 fn named_referrers(batch: &[Logged], enrolment: &referrals::Enrolment) -> Vec<(Uuid, Uuid, Option<Uuid>)> {
-    let named = enrolment.joined.iter().filter_map(|one| {
+    let named = enrolment.joined.iter().filter(|one| !one.is_late).filter_map(|one| {
         let logged = batch.get(one.index).filter(|logged| logged.event.referrer_user_id.is_some())?;
         Some((logged.id, one.referrer_id?, one.campaign_id))
     });
@@ -85,17 +87,6 @@ fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::
         enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
     let buyers = attributed.iter().filter_map(|one| one.conversion.member_id);
     let mut ids: Vec<Uuid> = members.chain(buyers).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-/// The canonical person behind each recorded one, as the batch knows it.
-pub(super) fn canonical_people(touches: &[Touch], stitched: &Stitched) -> Vec<Uuid> {
-    let canonical: HashMap<Uuid, Uuid> =
-        stitched.people.iter().map(|person| (person.recorded_id, person.canonical_id)).collect();
-    let mut ids: Vec<Uuid> = touches.iter().filter_map(|touch| canonical.get(&touch.person_id).copied()).collect();
-    ids.extend(&stitched.merged);
     ids.sort_unstable();
     ids.dedup();
     ids

@@ -1,11 +1,10 @@
 //! The pipeline's middle: conversions and refunds of a batch, and the conversions that the batch re-opens.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::pipeline::canonical_people;
 use crate::access::Scope;
 use crate::attribution::{Attributed, Target, attribute_targets, considered_at, judging_campaign, touches_of};
 use crate::base::{Error, Money, Result};
@@ -14,7 +13,7 @@ use crate::db::Conn;
 use crate::events::{Event, EventType};
 use crate::identity::{Logged, Person, Stitched};
 use crate::journeys::{
-    Conversion, Refund, Touch, conversions_by_id, conversions_of_people, record_conversions, record_refunds,
+    Conversion, Refund, Touch, conversion_ids_since, conversions_by_id, record_conversions, record_refunds,
 };
 use crate::members::{Sale, record_sales};
 use crate::referrals::Enrolment;
@@ -23,6 +22,8 @@ use crate::referrals::Enrolment;
 pub(super) struct Sales {
     /// Conversions that are new or were refunded.
     pub conversion_ids: Vec<Uuid>,
+    /// The touches that new conversions are themselves: those that say who led to them.
+    pub touches: Vec<Touch>,
     /// Events that cannot have an effect, with the reason.
     pub refused: Vec<(Uuid, &'static str, String)>,
 }
@@ -65,6 +66,10 @@ pub(super) async fn record(
     let returned =
         refunded.applied.iter().filter_map(|(_, member_id, value)| sale(scope, *member_id, *value, -1, None));
     record_sales(conn, scope, &bought.chain(returned).collect::<Vec<_>>(), now).await?;
+    let own = batch.iter().zip(people).filter(|(logged, _)| new.contains(&logged.id));
+    let touches =
+        own.filter_map(|(logged, one)| Touch::of_event(logged.id, logged.recorded_at, one.recorded_id, &logged.event));
+    let touches = touches.collect();
     let known = conversions.iter().filter(|one| !new.contains(&one.id));
     let mut refused: Vec<(Uuid, &'static str, String)> = known
         .map(|one| {
@@ -81,7 +86,7 @@ pub(super) async fn record(
         new.into_iter().chain(refunded.applied.into_iter().map(|(id, ..)| id)).collect();
     conversion_ids.sort_unstable();
     conversion_ids.dedup();
-    Ok(Sales { conversion_ids, refused })
+    Ok(Sales { conversion_ids, touches, refused })
 }
 
 fn conversion(
@@ -135,25 +140,24 @@ fn value(scope: &Scope, event: &Event) -> Result<Money> {
     Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
 }
 
-/// Conversions that a touch or a merge of this batch may have led to: they are judged again.
+/// Conversions that a touch, a sale or a merge of this batch may change the credit of: they are judged again. A touch may lead to what comes
+/// after it, a sale may end the journey of what comes after it, and a merge brings a history of any age.
 pub(super) async fn reopened(
     conn: &mut Conn,
     scope: &Scope,
-    book: &PolicyBook,
-    touches: &[Touch],
+    batch: &[Logged],
     stitched: &Stitched,
 ) -> Result<Vec<Uuid>> {
-    let ids = canonical_people(touches, stitched);
-    let earliest = touches.iter().map(|touch| touch.occurred_at).min();
-    // A merge brings touches of any age: conversions as far back as a window reaches may come out differently.
-    let window = TimeDelta::hours(i64::from(book.lookback_hours_max()));
-    let latest = touches.iter().map(|touch| touch.recorded_at).max();
-    let from = if stitched.merged.is_empty() { earliest } else { earliest.or(latest).map(|time| time - window) };
-    let Some(from) = from.or_else(|| (!stitched.merged.is_empty()).then_some(DateTime::UNIX_EPOCH)) else {
-        return Ok(Vec::new());
-    };
-    let conversions = conversions_of_people(conn, scope, &ids, from).await?;
-    Ok(conversions.into_iter().map(|(_, conversion)| conversion.id).collect())
+    let mut since: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
+    for (logged, person) in batch.iter().zip(&stitched.people) {
+        if matches!(logged.event.event_type, EventType::Refund | EventType::Identify) {
+            continue;
+        }
+        let at = logged.event.occurred_at;
+        since.entry(person.canonical_id).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
+    }
+    since.extend(stitched.merged.iter().map(|id| (*id, DateTime::UNIX_EPOCH)));
+    conversion_ids_since(conn, scope, &since.into_iter().collect::<Vec<_>>()).await
 }
 
 /// Attributes what the batch sold and what it re-opened.
@@ -191,8 +195,7 @@ fn judged(
 ) -> Target {
     if conversion.campaign_id.is_none()
         && let Some(own) = touches.get(&canonical_id)
-        && let Some(campaign_id) =
-            judging_campaign(book, conversion.occurred_at, considered_at(own, conversion.occurred_at))
+        && let Some(campaign_id) = judging_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
     {
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);

@@ -5,6 +5,7 @@ mod support;
 
 mod access;
 mod api;
+mod attribution_peers;
 mod codes;
 mod cohorts;
 mod database;
@@ -12,6 +13,7 @@ mod demo;
 mod faults;
 mod flows;
 mod forest;
+mod fractribution;
 mod graphql;
 mod http;
 mod import;

@@ -74,6 +74,36 @@ async fn a_campaign_has_exact_policies_and_a_funded_budget() {
 }
 
 #[tokio::test]
+async fn every_parameter_of_a_model_is_kept_shown_and_versioned() {
+    let app = TestApp::start().await;
+    let input = json!({ "slug": "decay", "name": "Decay", "objective": "AWARENESS",
+        "attribution": { "model": "TIME_DECAY", "splitAtPreviousConversion": true } });
+    let id = make_campaign(&app, input).await["campaign"]["id"].clone();
+    let shown = "attributionPolicy { version model lookbackHours lastTouchWeight halfLifeHours splitAtPreviousConversion countConvertingEvent }";
+    let data = app.data(&format!("query($id: ID!) {{ campaign(id: $id) {{ {shown} }} }}"), json!({ "id": id })).await;
+    let expected = json!({ "version": 1, "model": "TIME_DECAY", "lookbackHours": 720, "lastTouchWeight": null, "halfLifeHours": 168,
+        "splitAtPreviousConversion": true, "countConvertingEvent": false });
+    assert_eq!(data["campaign"]["attributionPolicy"], expected);
+    let update = format!(
+        "mutation($i: UpdateCampaignInput!) {{ updateCampaign(input: $i) {{ campaign {{ {shown} }} userErrors {{ path }} }} }}"
+    );
+    let change = async |attribution: Value| {
+        let data = app.data(&update, json!({ "i": { "campaignId": id, "attribution": attribution } })).await;
+        (data["updateCampaign"]["campaign"]["attributionPolicy"].clone(), paths(&data["updateCampaign"]))
+    };
+    let (policy, _) = change(json!({ "halfLifeHours": 24, "countConvertingEvent": true })).await;
+    let expected = json!({ "version": 2, "model": "TIME_DECAY", "lookbackHours": 720, "lastTouchWeight": null, "halfLifeHours": 24,
+        "splitAtPreviousConversion": true, "countConvertingEvent": true });
+    assert_eq!(policy, expected);
+    let (policy, _) = change(json!({ "model": "POSITION_BASED", "splitAtPreviousConversion": false })).await;
+    assert_eq!(
+        (&policy["version"], &policy["model"], &policy["halfLifeHours"]),
+        (&json!(3), &json!("POSITION_BASED"), &Value::Null)
+    );
+    assert_eq!(change(json!({ "halfLifeHours": 0 })).await.1, ["attribution.halfLifeHours"]);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_told_by_path_and_nothing_is_made() {
     let app = TestApp::start().await;
     let wrong =

@@ -2,6 +2,7 @@
 
 mod days;
 mod hostile;
+mod journeys;
 pub mod pipeline;
 mod poison;
 mod replay;

@@ -1,11 +1,18 @@
 //! Attribution records, touchpoints and conversions.
 
+use std::pin::Pin;
+use std::time::Duration;
+
+use async_graphql::{Request, Variables};
+use chrono::TimeDelta;
+use futures_util::{Stream, StreamExt};
 use grapevine::access::Role;
 use grapevine::base::Kind;
+use grapevine::graphql::{RequestContext, schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::world::{pluck, setting, story};
+use super::world::{at, pluck, setting, story, tell};
 use crate::support::TestApp;
 
 const PAGE: &str = "query($first: Int, $after: String, $last: Int, $before: String, $filter: AttributionFilter) {
@@ -127,4 +134,63 @@ async fn who_may_not_read_is_told_so() {
         let refused = app.gql_as(&app.key_of(role).await, PAGE, json!({})).await;
         assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN", "{role:?}");
     }
+}
+
+type Records = Pin<Box<dyn Stream<Item = Value> + Send>>;
+
+/// Subscribes in the process, as the socket does.
+fn subscribe(app: &TestApp, after: Option<&str>, filter: Value) -> Records {
+    let query = "subscription($after: String, $filter: AttributionFilter) { attributionRecords(after: $after, filter: $filter) {
+        cursor node { id value { amount } creator { handle } conversion { value { amount } } } } }";
+    let variables = Variables::from_json(json!({ "after": after, "filter": filter }));
+    let request = Request::new(query).variables(variables).data(RequestContext::new(app, app.scope.clone()));
+    let told = schema(grapevine::app::App::clone(app)).execute_stream(request).map(|response| {
+        assert!(response.errors.is_empty(), "{:?}", response.errors);
+        response.data.into_json().unwrap()["attributionRecords"].take()
+    });
+    Box::pin(told)
+}
+
+async fn next(records: &mut Records) -> Value {
+    tokio::time::timeout(Duration::from_secs(20), records.next()).await.unwrap().unwrap()
+}
+
+/// A click on a link and then a sale, of one person.
+async fn click_and_buy(app: &TestApp, person: &str, link: i64) {
+    let click = json!({"event_type": "click", "link_token": format!("link-{link}"), "anonymous_id": person, "timestamp": at(app, -60)});
+    let sale = json!({"event_type": "conversion", "anonymous_id": person, "order_id": person, "conversion_value": "4.00", "timestamp": at(app, -30)});
+    tell(app, vec![click, sale]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_tells_each_record_once_and_goes_on_where_it_was_left() {
+    let app = setting().await;
+    let mut records = subscribe(&app, None, Value::Null);
+    assert!(tokio::time::timeout(Duration::from_millis(300), records.next()).await.is_err(), "it starts now");
+    click_and_buy(&app, "a", 1).await;
+    let first = next(&mut records).await;
+    assert_eq!(first["node"]["creator"]["handle"], "creator1", "{first:#}");
+    drop(records);
+    // Two more, one of them after a touch that came late: its credit is divided anew.
+    app.advance(TimeDelta::seconds(1));
+    click_and_buy(&app, "b", 2).await;
+    app.advance(TimeDelta::seconds(1));
+    tell(
+        &app,
+        vec![json!({"event_type": "click", "link_token": "link-3", "anonymous_id": "a", "timestamp": at(&app, -50)})],
+    )
+    .await;
+    let mut records = subscribe(&app, first["cursor"].as_str(), Value::Null);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let record = next(&mut records).await;
+        told.push(format!("{} {}", record["node"]["creator"]["handle"], record["node"]["value"]["amount"]));
+    }
+    assert_eq!(told[0], "\"creator2\" \"4.00\"");
+    told[1..].sort_unstable();
+    assert_eq!(told[1..], ["\"creator1\" \"2.00\"", "\"creator3\" \"2.00\""]);
+    // What another filter leaves out does not stop the stream.
+    let own = json!({ "creatorId": Kind::Creator.id(Uuid::from_u128(0xc3)), "current": false });
+    let mut records = subscribe(&app, first["cursor"].as_str(), own);
+    assert_eq!(next(&mut records).await["node"]["creator"]["handle"], "creator3");
 }

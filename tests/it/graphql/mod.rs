@@ -3,5 +3,6 @@
 mod attribution;
 mod events;
 mod fraud;
+mod report;
 mod rewards;
 pub mod world;

@@ -1,0 +1,100 @@
+//! Conversions as judgements look for them: those that something may change the credit of, those before others, those of a time.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::access::Scope;
+use crate::base::Result;
+use crate::db::{Conn, sql};
+
+#[derive(QueryableByName)]
+struct IdRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+/// The ids of the conversions that each canonical person made at or after its moment, in order.
+pub async fn conversion_ids_since(
+    conn: &mut Conn,
+    scope: &Scope,
+    since: &[(Uuid, DateTime<Utc>)],
+) -> Result<Vec<Uuid>> {
+    if since.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<IdRow> = sql("select c.id from unnest($2::uuid[], $3::timestamptz[]) as wanted (id, since)
+         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
+         join conversions c on c.brand_id = p.brand_id and c.person_id = p.id and c.occurred_at >= wanted.since
+         order by c.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(since.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(since.iter().map(|(_, since)| *since).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct PreviousRow {
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = Timestamptz)]
+    previous_at: DateTime<Utc>,
+}
+
+/// When each canonical person converted last before each moment. Who never did is missing. Conversions of one moment share what led to
+/// them: none of them is before the other.
+pub async fn previous_conversions(
+    conn: &mut Conn,
+    scope: &Scope,
+    moments: &[(Uuid, DateTime<Utc>)],
+) -> Result<HashMap<(Uuid, DateTime<Utc>), DateTime<Utc>>> {
+    if moments.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<PreviousRow> =
+        sql("select wanted.id as canonical_id, wanted.at, max(earlier.occurred_at) as previous_at
+         from (select distinct id, at from unnest($2::uuid[], $3::timestamptz[]) as w (id, at)) wanted
+         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
+         cross join lateral (
+             select c.occurred_at from conversions c
+             where c.brand_id = p.brand_id and c.person_id = p.id and c.occurred_at < wanted.at
+             order by c.occurred_at desc limit 1) earlier
+         group by wanted.id, wanted.at")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.previous_at)).collect())
+}
+
+/// The ids of the brand's conversions in `[from, to)` behind a place in their order, by moment and then by id: at most `count_max`.
+pub async fn conversion_ids_between(
+    conn: &mut Conn,
+    scope: &Scope,
+    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    after: (DateTime<Utc>, Uuid),
+    count_max: i64,
+) -> Result<Vec<Uuid>> {
+    let rows: Vec<IdRow> = sql("select c.id from conversions c
+         where c.brand_id = $1 and c.occurred_at >= $2 and c.occurred_at < $3 and (c.occurred_at, c.id) > ($4, $5)
+         order by c.occurred_at, c.id
+         limit $6")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Timestamptz, _>(from)
+    .bind::<Timestamptz, _>(to)
+    .bind::<Timestamptz, _>(after.0)
+    .bind::<SqlUuid, _>(after.1)
+    .bind::<BigInt, _>(count_max)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}

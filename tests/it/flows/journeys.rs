@@ -1,0 +1,143 @@
+//! What a policy says of journeys, through the real door and the real worker: where they begin, whether the sale itself is a touch, and
+//! that what comes late changes what it should.
+
+use grapevine::base::Kind;
+use grapevine::ingest::ReceiptStatus;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::pipeline::{at, send, world};
+use crate::support::TestApp;
+
+async fn set_policy(app: &TestApp, part: &str) {
+    app.execute(&format!("update campaign_policies set attribution = attribution || '{part}'")).await;
+}
+
+fn click(app: &TestApp, person: &str, minutes: i64) -> Value {
+    json!({"event_type": "click", "link_token": "zoe-link", "anonymous_id": person, "timestamp": at(app, minutes)})
+}
+
+fn sale(app: &TestApp, person: &str, order: &str, minutes: i64) -> Value {
+    json!({"event_type": "conversion", "anonymous_id": person, "order_id": order, "conversion_value": "9.00",
+        "timestamp": at(app, minutes)})
+}
+
+async fn tell(app: &TestApp, events: Value) {
+    let receipts = send(app, events).await;
+    assert!(receipts.iter().all(|receipt| *receipt == (ReceiptStatus::Queued, None)), "{receipts:?}");
+    app.drain().await;
+}
+
+/// Each order with the number of touches that are credited for it now.
+async fn credited(app: &TestApp) -> Vec<String> {
+    app.texts(
+        "select concat_ws(' ', c.order_id, count(r.id)) as text from conversions c
+         left join attribution_records r on r.brand_id = c.brand_id and r.conversion_id = c.id and r.superseded_at is null
+         group by c.order_id order by 1",
+    )
+    .await
+}
+
+/// The codes of an order's explanation, the oldest touch first.
+async fn codes(app: &TestApp, order: &str) -> Vec<String> {
+    let query = format!("select id::text as text from conversions where order_id = '{order}'");
+    let id: Uuid = app.texts(query.leak()).await[0].parse().unwrap();
+    let query = "query($id: ID!) { explainConversion(conversionId: $id) { considered { code reason } } }";
+    let data = app.data(query, json!({ "id": Kind::Conversion.id(id) })).await;
+    let considered = data["explainConversion"]["considered"].as_array().unwrap().clone();
+    considered.iter().map(|one| one["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn journeys_end_at_a_conversion_where_the_policy_splits_them_there() {
+    let app = world().await;
+    let story = |person: &str| {
+        let order = |number: u8| format!("{person}{number}");
+        json!([
+            click(&app, person, -90),
+            click(&app, person, -80),
+            sale(&app, person, &order(1), -70),
+            click(&app, person, -60),
+            sale(&app, person, &order(2), -50)
+        ])
+    };
+    tell(&app, story("whole")).await;
+    assert_eq!(credited(&app).await, ["whole1 2", "whole2 3"]);
+    set_policy(&app, r#"{"is_split_at_previous_conversion": true}"#).await;
+    tell(&app, story("split")).await;
+    assert_eq!(credited(&app).await, ["split1 2", "split2 1", "whole1 2", "whole2 3"]);
+    assert_eq!(codes(&app, "split2").await, ["EARLIER_JOURNEY", "EARLIER_JOURNEY", "CREDITED"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_arrives_late_ends_the_journey_of_the_one_after_it() {
+    let app = world().await;
+    set_policy(&app, r#"{"is_split_at_previous_conversion": true}"#).await;
+    tell(&app, json!([click(&app, "tab", -90), click(&app, "tab", -60), sale(&app, "tab", "second", -50)])).await;
+    assert_eq!(credited(&app).await, ["second 2"]);
+    tell(&app, json!([sale(&app, "tab", "first", -70)])).await;
+    assert_eq!(credited(&app).await, ["first 1", "second 1"]);
+    let superseded = "select count(*) from attribution_records where superseded_at is not null";
+    assert_eq!(app.sql_count(superseded).await, 2, "the history stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sale_itself_is_a_touch_where_the_policy_says_so() {
+    let app = world().await;
+    let named = |order: &str, minutes: i64| {
+        let mut sale = sale(&app, "tab", order, minutes);
+        sale["creator_id"] = json!("zoe");
+        sale["campaign"] = json!("launch");
+        sale
+    };
+    tell(&app, json!([named("not", -90)])).await;
+    assert_eq!(credited(&app).await, ["not 0"]);
+    assert_eq!(codes(&app, "not").await, ["CONVERTING_EVENT"]);
+    set_policy(&app, r#"{"has_converting_event": true}"#).await;
+    tell(&app, json!([named("does", -60), sale(&app, "tab", "unnamed", -50)])).await;
+    assert_eq!(credited(&app).await, ["does 1", "not 0", "unnamed 0"]);
+    // The sale before is no touch of this one, whatever the policy.
+    assert_eq!(codes(&app, "does").await, ["KIND_DOES_NOT_COUNT", "CREDITED"]);
+    let owed =
+        "select amount_minor as count from rewards where kind = 'COMMISSION' and beneficiary_creator_id is not null";
+    assert_eq!(app.sql_count(owed).await, 90);
+    // An order that was there already is not kept, and is no touch either.
+    tell(&app, json!([named("does", -40)])).await;
+    assert_eq!(app.sql_count("select count(*) from touchpoints where kind = 'CONVERSION'").await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_changes_the_credit_of_sales_of_any_age() {
+    let app = world().await;
+    let month = 30 * 24 * 60;
+    let mut first = sale(&app, "laptop", "old", -month);
+    first["campaign"] = json!("launch");
+    tell(&app, json!([click(&app, "phone", -month - 60), first])).await;
+    assert_eq!(credited(&app).await, ["old 0"]);
+    // The same batch holds a touch of today, which has nothing to do with it.
+    tell(
+        &app,
+        json!([click(&app, "other", -5),
+            {"event_type": "identify", "user_id": "ann", "anonymous_id": "phone"},
+            {"event_type": "identify", "user_id": "ann", "anonymous_id": "laptop"}]),
+    )
+    .await;
+    assert_eq!(credited(&app).await, ["old 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_late_as_a_referrer_is_not_credited_for_coming() {
+    let app = world().await;
+    let signup = |user: &str, referrer: &str| json!([{"event_type": "signup", "user_id": user, "referrer_user_id": referrer, "campaign": "launch", "timestamp": at(&app, -60)}]);
+    tell(&app, json!([{"event_type": "signup", "user_id": "zed", "timestamp": at(&app, -90)}])).await;
+    for early in ["bob", "cat", "dan"] {
+        tell(&app, signup(early, "ann")).await;
+    }
+    // The three join Ann with the event by which she joins Zed.
+    tell(&app, signup("ann", "zed")).await;
+    tell(&app, json!([{"event_type": "conversion", "user_id": "ann", "order_id": "o", "conversion_value": "1.00", "timestamp": at(&app, -10)}])).await;
+    let credited = app
+        .texts("select m.external_id as text from attribution_records r join members m on m.brand_id = r.brand_id and m.id = r.referrer_id where r.superseded_at is null")
+        .await;
+    assert_eq!(credited, ["zed"]);
+}
