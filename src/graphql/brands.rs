@@ -2,11 +2,12 @@
 
 use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
-use super::RequestExt;
 use super::context::to_id;
 use super::keys::{ApiKey, Role};
+use super::{RequestContext, RequestExt};
 use crate::access;
-use crate::base::{Error, Kind};
+use crate::base::{self, Error, Kind};
+use crate::brands;
 
 /// The tenant whose data a key sees.
 #[derive(SimpleObject, Clone, Debug)]
@@ -19,6 +20,25 @@ pub struct Brand {
     pub name: String,
     /// The ISO 4217 code of the brand's own currency.
     pub currency: String,
+    /// Hosts on which the destinations of campaigns and links may lie; `*.shop.example` is every host below that one. Empty: all are allowed.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Brand {
+    /// The bearer's brand as it is now.
+    pub async fn load(request: &RequestContext) -> base::Result<Self> {
+        let mut conn = request.conn().await?;
+        let brand = access::brand_by_id(&mut conn, request.scope.brand_id).await?;
+        let brand = brand.ok_or_else(|| Error::fault("reading the bearer's brand", "it is gone"))?;
+        let settings = brands::settings(&mut conn, &request.scope).await?;
+        Ok(Self {
+            id: to_id(Kind::Brand, brand.id),
+            slug: brand.slug,
+            name: brand.name,
+            currency: brand.currency.to_string(),
+            allowed_hosts: settings.allowed_hosts,
+        })
+    }
 }
 
 /// The bearer of the key.
@@ -45,24 +65,16 @@ impl ViewerQuery {
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
         let request = ctx.request()?;
         let scope = &request.scope;
-        let mut conn = request.conn().await?;
-        let brand = access::brand_by_id(&mut conn, scope.brand_id).await?;
         let key = match scope.key_id {
-            Some(id) => access::key_by_id(&mut conn, scope, id).await?,
+            Some(id) => access::key_by_id(&mut *request.conn().await?, scope, id).await?,
             None => None,
         };
-        let brand = brand.ok_or_else(|| Error::fault("reading the bearer's brand", "it is gone"))?;
         Ok(Viewer {
             key: key.map(Into::into),
             role: scope.role.into(),
             scopes: scope.role.permissions().map(|permission| permission.as_str().to_owned()).collect(),
             creator_id: scope.creator_id.map(|id| to_id(Kind::Creator, id)),
-            brand: Brand {
-                id: to_id(Kind::Brand, brand.id),
-                slug: brand.slug,
-                name: brand.name,
-                currency: brand.currency.to_string(),
-            },
+            brand: Brand::load(request).await?,
         })
     }
 }

@@ -14,8 +14,9 @@ use crate::creators::Platform;
 use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
+use crate::urls::{AdClicks, Channel};
 
-pub use store::{conversions_of_people, touches_of_people, touches_up_to};
+pub use store::{ad_clicks_of_column, conversions_of_people, touches_of_people, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.
@@ -48,6 +49,8 @@ pub struct Touch {
     pub campaign_id: Option<Uuid>,
     pub platform: Platform,
     pub sub_id: Option<String>,
+    pub channel: Option<Channel>,
+    pub ad_clicks: AdClicks,
     pub ip_hash: Option<Hash16>,
     pub device_hash: Option<Hash16>,
     pub agent_class: AgentClass,
@@ -108,6 +111,8 @@ impl Touch {
             campaign_id: event.campaign_id,
             platform: event.platform.unwrap_or(Platform::Web),
             sub_id: event.sub_id.clone(),
+            channel: event.channel,
+            ad_clicks: event.ad_clicks.clone(),
             ip_hash: event.ip_hash,
             device_hash: event.device_hash,
             agent_class: event.agent_class,

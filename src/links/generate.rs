@@ -10,10 +10,12 @@ use super::{Link, Owner, Utm, store};
 use crate::access::{Keyring, Permission, Scope};
 use crate::base::limits::{LINK_TTL_SECONDS_DEFAULT, LINK_TTL_SECONDS_MAX, LINKS_PER_REQUEST_MAX};
 use crate::base::{Code, Env, Error, Refusal, Result};
-use crate::campaigns::{self, Campaign, CampaignStatus, DESTINATION_EXPECTED, is_destination};
+use crate::brands;
+use crate::campaigns::{self, Campaign, CampaignStatus};
 use crate::creators::{self, Creator, CreatorStatus, Platform};
 use crate::db::Conn;
 use crate::members::{self, Member, MemberStatus, NewMember};
+use crate::urls::{DESTINATION_EXPECTED, NOT_ALLOWED, is_allowed, is_destination};
 
 const TEXT_BYTES_MAX: usize = 200;
 
@@ -44,6 +46,7 @@ struct Referred {
     creators: HashMap<Uuid, Creator>,
     members: HashMap<Uuid, Member>,
     externals: HashMap<String, Uuid>,
+    allowed_hosts: Vec<String>,
 }
 
 /// Makes the links, in order. `path` leads to the list in a refusal; the index of the link follows. A single link has no index.
@@ -86,6 +89,7 @@ async fn load(conn: &mut Conn, scope: &Scope, inputs: &[NewLink]) -> Result<Refe
         creators: creators::by_ids(conn, scope, &creator_ids).await?,
         members: members::by_ids(conn, scope, &member_ids).await?,
         externals: HashMap::new(),
+        allowed_hosts: brands::settings(conn, scope).await?.allowed_hosts,
     })
 }
 
@@ -129,6 +133,7 @@ fn check(refusals: &mut Vec<Refusal>, prefix: &[&str], input: &NewLink, referred
             refuse(Code::Invalid, "destinationUrl", "Pass a destination: the campaign has none of its own.");
         }
         Some(url) if !is_destination(url) => refuse(Code::Invalid, "destinationUrl", DESTINATION_EXPECTED),
+        Some(url) if !is_allowed(url, &referred.allowed_hosts) => refuse(Code::Invalid, "destinationUrl", NOT_ALLOWED),
         _ => {}
     }
     if input.ttl_seconds.is_some_and(|ttl| !(60..=LINK_TTL_SECONDS_MAX).contains(&ttl)) {

@@ -1,7 +1,6 @@
 //! Share links: who shares what, until when. A token is 128 random bits and a keyed check, so that a guessed one costs no look-up.
 //! It never counts: the pipeline does, from the events of the log. Start with [`generate`] and [`resolve`].
 
-mod chain;
 mod claim;
 mod generate;
 mod resolve;
@@ -17,7 +16,7 @@ use crate::base::{Env, Error, Kind, Result};
 use crate::creators::Platform;
 use crate::db::Conn;
 use crate::kv::Kv;
-use chain::with_chain;
+use crate::urls::with_chain;
 
 pub use claim::{Claim, ClaimMethod, Claimed, claim};
 pub use generate::{NewLink, NewOwner, generate};

@@ -9,6 +9,7 @@ use crate::access::{Keyring, Role, Scope};
 use crate::base::{Env, Error, Result};
 use crate::db::Db;
 use crate::kv::Kv;
+use crate::urls::is_allowed;
 
 /// How long Redis may answer for a link: the most that a revocation takes when Redis did not hear of it.
 const CACHE_SECONDS: i64 = 300;
@@ -20,6 +21,7 @@ pub enum Resolution {
     /// Nobody's token, or a forged one.
     Unknown,
     Expired,
+    /// Revoked, or it leads to a host that the brand does not allow any more.
     Revoked,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Cached {
     pub brand_id: Uuid,
     pub shard: i16,
     pub currency: String,
+    /// The hosts that the brand allows its links to lead to.
+    pub allowed_hosts: Vec<String>,
     pub link: Link,
 }
 
@@ -63,7 +67,8 @@ pub async fn resolve(db: &Db, kv: &Kv, keyring: &Keyring, env: &Env, token: &str
 async fn keep(kv: &Kv, env: &Env, found: &Cached) {
     let left = found.link.expires_at.map_or(CACHE_SECONDS, |end| (end - env.now()).num_seconds());
     let Ok(seconds) = u64::try_from(left.min(CACHE_SECONDS)) else { return };
-    if found.link.revoked_at.is_some() || seconds == 0 {
+    // What does not lead on is not kept, so that it leads on again as soon as it may.
+    if seconds == 0 || is_closed(found) {
         return;
     }
     let Ok(text) = serde_json::to_string(found) else { return };
@@ -72,8 +77,12 @@ async fn keep(kv: &Kv, env: &Env, found: &Cached) {
     }
 }
 
+fn is_closed(found: &Cached) -> bool {
+    found.link.revoked_at.is_some() || !is_allowed(&found.link.destination_url, &found.allowed_hosts)
+}
+
 fn judge(env: &Env, found: Cached) -> Result<Resolution> {
-    if found.link.revoked_at.is_some() {
+    if is_closed(&found) {
         return Ok(Resolution::Revoked);
     }
     if found.link.expires_at.is_some_and(|end| end <= env.now()) {

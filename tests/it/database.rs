@@ -147,7 +147,7 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
         access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, members, outbox, platforms,
-        rewards,
+        rewards, urls,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -164,8 +164,13 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         names![events::TouchKind, events::AgentClass, events::StoredState, ingest::RulingVerb];
     let [bucket, owner, topic, scheme, identifier, role] =
         names![ledger::Bucket, ledger::Owner, outbox::Topic, platforms::Scheme, identity::IdentifierKind, access::Role];
-    let [decision, alert_state, subject, reward_state] =
-        names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState];
+    let [decision, alert_state, subject, reward_state, channel] = names![
+        journeys::Decision,
+        fraud::reads::AlertState,
+        fraud::SubjectKind,
+        rewards::RewardState,
+        urls::Channel
+    ];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
@@ -188,6 +193,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("rewards_kind_check", reward_kind),
         ("rewards_state_check", reward_state),
         ("touchpoints_agent_class_check", agent_class),
+        ("touchpoints_channel_check", channel),
         ("touchpoints_decision_check", decision),
         ("touchpoints_kind_check", touch_kind),
         ("webhook_sources_scheme_check", scheme),

@@ -19,4 +19,5 @@ mod kit;
 mod schema;
 mod tidy;
 mod typeid;
+mod urls;
 mod user_agents;

@@ -136,6 +136,8 @@ struct BrandLinkRow {
     shard: i16,
     #[diesel(sql_type = Text)]
     currency: String,
+    #[diesel(sql_type = Array<Text>)]
+    allowed_hosts: Vec<String>,
     #[diesel(embed)]
     link: LinkRow,
 }
@@ -143,16 +145,23 @@ struct BrandLinkRow {
 /// The one look-up of a link that does not start with a brand: the token tells which brand it is.
 pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Result<Option<Cached>> {
     let row: Option<BrandLinkRow> = sql(concat!(
-        "select b.id as brand_id, b.shard, b.currency, ",
+        "select b.id as brand_id, b.shard, b.currency, coalesce(s.allowed_hosts, '{}') as allowed_hosts, ",
         link_columns!(),
-        " from links l join brands b on b.id = l.brand_id where l.token = $1 limit 1"
+        " from links l join brands b on b.id = l.brand_id left join brand_settings s on s.brand_id = l.brand_id
+          where l.token = $1 limit 1"
     ))
     .bind::<Text, _>(token)
     .get_result(conn)
     .await
     .optional()?;
     row.map(|row| {
-        Ok(Cached { brand_id: row.brand_id, shard: row.shard, currency: row.currency, link: row.link.into_link()? })
+        Ok(Cached {
+            brand_id: row.brand_id,
+            shard: row.shard,
+            currency: row.currency,
+            allowed_hosts: row.allowed_hosts,
+            link: row.link.into_link()?,
+        })
     })
     .transpose()
 }
