@@ -26,6 +26,10 @@ pub const URL_BYTES_MAX: usize = 2_048;
 pub const HOST_BYTES_MAX: usize = 253;
 /// Hosts that a brand's links may lead to.
 pub const ALLOWED_HOSTS_MAX: usize = 100;
+/// Hosts under which a brand's links may stand.
+pub const LINK_HOSTS_MAX: usize = 20;
+/// Pixels of the side of a QR code as an image.
+pub const QR_PIXELS_MAX: u32 = 2_048;
 
 /// Webhook sources of one brand.
 pub const WEBHOOK_SOURCES_MAX: i64 = 1_000;

@@ -1,14 +1,15 @@
-//! What a brand sets for itself: on which hosts the destinations of its links may lie. It never makes a brand: `access` does.
+//! What a brand sets for itself: on which hosts the destinations of its links may lie, and under which hosts its links stand. It never
+//! makes a brand: `access` does.
 
 mod store;
 
 use crate::access::{Permission, Scope};
-use crate::base::limits::ALLOWED_HOSTS_MAX;
+use crate::base::limits::{ALLOWED_HOSTS_MAX, LINK_HOSTS_MAX};
 use crate::base::{Code, Env, Error, Refusal, Result};
 use crate::db::Conn;
-use crate::urls::{HOST_EXPECTED, normal_pattern};
+use crate::urls::{HOST_EXPECTED, normal_host, normal_pattern};
 
-pub use store::settings;
+pub use store::{home, settings};
 
 /// The settings of a brand; the defaults are those of a brand that never set anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,38 +18,53 @@ pub struct BrandSettings {
     pub allowed_hosts: Vec<String>,
 }
 
+/// Where a brand's links stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    pub brand_slug: String,
+    /// Hosts of the brand's own, the first one named first. None: its links stand under the installation's own address.
+    pub link_hosts: Vec<String>,
+}
+
 /// What changes of a brand's settings; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct BrandChange {
     /// All of them after the change.
     pub allowed_hosts: Option<Vec<String>>,
+    /// All of them after the change.
+    pub link_hosts: Option<Vec<String>>,
 }
 
-/// Changes the settings. Links that lead elsewhere than to an allowed host stop to lead on within minutes.
-pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, change: BrandChange) -> Result<()> {
+/// Changes the settings; call it inside of a transaction. Links that lead elsewhere than to an allowed host stop to lead on within minutes.
+pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, change: &BrandChange) -> Result<()> {
     scope.require(Permission::Administer)?;
-    let allowed_hosts = change.allowed_hosts.map(|hosts| patterns(&hosts)).transpose()?;
-    store::update(conn, scope, allowed_hosts.as_deref(), env.now()).await
+    if let Some(hosts) = &change.allowed_hosts {
+        let hosts = read(hosts, "allowedHosts", ALLOWED_HOSTS_MAX, normal_pattern)?;
+        store::set_allowed_hosts(conn, scope, &hosts, env.now()).await?;
+    }
+    if let Some(hosts) = &change.link_hosts {
+        let hosts = read(hosts, "linkHosts", LINK_HOSTS_MAX, normal_host)?;
+        if let Some(host) = store::set_link_hosts(conn, scope, &hosts, env.now()).await? {
+            let message = format!("Links of another brand stand under {host} already: name another host.");
+            return Err(Error::refused(Code::Conflict, &["linkHosts"], message));
+        }
+    }
+    Ok(())
 }
 
-/// The hosts as they are kept: each once, in order. All that are wrong are told at once.
-fn patterns(hosts: &[String]) -> Result<Vec<String>> {
-    if hosts.len() > ALLOWED_HOSTS_MAX {
-        let message = format!("Pass at most {ALLOWED_HOSTS_MAX} hosts.");
-        return Err(Error::refused(Code::LimitReached, &["allowedHosts"], message));
+/// The hosts as they are kept, each once, in the order given. All that are wrong are told at once.
+fn read(hosts: &[String], field: &str, count_max: usize, normal: fn(&str) -> Option<String>) -> Result<Vec<String>> {
+    if hosts.len() > count_max {
+        return Err(Error::refused(Code::LimitReached, &[field], format!("Pass at most {count_max} hosts.")));
     }
     let mut kept = Vec::with_capacity(hosts.len());
     let mut refusals = Vec::new();
     for (index, host) in hosts.iter().enumerate() {
-        match normal_pattern(host) {
+        match normal(host) {
+            Some(host) if kept.contains(&host) => {}
             Some(host) => kept.push(host),
-            None => {
-                let message = format!("{HOST_EXPECTED} A host that begins with `*.` stands for all hosts below it.");
-                refusals.push(Refusal::new(Code::Invalid, &["allowedHosts", &index.to_string()], message));
-            }
+            None => refusals.push(Refusal::new(Code::Invalid, &[field, &index.to_string()], HOST_EXPECTED)),
         }
     }
-    kept.sort_unstable();
-    kept.dedup();
     if refusals.is_empty() { Ok(kept) } else { Err(Error::Refused(refusals)) }
 }

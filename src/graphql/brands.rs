@@ -22,6 +22,8 @@ pub struct Brand {
     pub currency: String,
     /// Hosts on which the destinations of campaigns and links may lie; `*.shop.example` is every host below that one. Empty: all are allowed.
     pub allowed_hosts: Vec<String>,
+    /// Hosts of the brand's own under which its links stand, the one that short addresses are made with first.
+    pub link_hosts: Vec<String>,
 }
 
 impl Brand {
@@ -31,12 +33,14 @@ impl Brand {
         let brand = access::brand_by_id(&mut conn, request.scope.brand_id).await?;
         let brand = brand.ok_or_else(|| Error::fault("reading the bearer's brand", "it is gone"))?;
         let settings = brands::settings(&mut conn, &request.scope).await?;
+        let home = brands::home(&mut conn, &request.scope).await?;
         Ok(Self {
             id: to_id(Kind::Brand, brand.id),
             slug: brand.slug,
             name: brand.name,
             currency: brand.currency.to_string(),
             allowed_hosts: settings.allowed_hosts,
+            link_hosts: home.link_hosts,
         })
     }
 }

@@ -28,6 +28,10 @@ pub(super) fn router(house: House) -> Router {
         .route("/graphql", any(graphql::graphql))
         .route("/webhooks/{source}", post(webhooks::receive).fallback(webhooks::handshake))
         .route("/r/{token}", get(links::follow))
+        .route("/r/{brand}/{slug}", get(links::follow_of_brand))
+        .route("/qr/{token}", get(links::qr))
+        .route("/qr/{brand}/{slug}", get(links::qr_of_brand))
+        .route("/gv.js", get(links::script))
         .route("/invite/{token}", get(links::follow))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
@@ -49,6 +53,8 @@ fn route_of(path: &str) -> &'static str {
         "/readyz" => "/readyz",
         "/metrics" => "/metrics",
         _ if path.starts_with("/webhooks/") => "/webhooks/{source}",
+        "/gv.js" => "/gv.js",
+        _ if path.starts_with("/qr/") => "/qr/{token}",
         _ if path.starts_with("/r/") => "/r/{token}",
         _ if path.starts_with("/invite/") => "/invite/{token}",
         _ => "other",

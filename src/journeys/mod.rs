@@ -3,7 +3,7 @@
 
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -128,26 +128,32 @@ impl Touch {
     }
 }
 
-/// Keeps touches and moves the counters of their links.
+/// How much was done on a link.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LinkCounts {
+    pub clicks: i64,
+    pub views: i64,
+    pub signups: i64,
+}
+
+/// Keeps touches and moves the counters of their links. What was blocked as fraud is kept, and not counted.
 pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
     if touches.is_empty() {
         return Ok(());
     }
     store::insert_touches(conn, scope, touches).await?;
-    let mut counts: HashMap<Uuid, (i64, i64)> = HashMap::new();
-    for touch in touches {
+    let mut counts: BTreeMap<Uuid, LinkCounts> = BTreeMap::new();
+    for touch in touches.iter().filter(|touch| touch.decision != Decision::Block) {
         let Some(link_id) = touch.link_id else { continue };
-        let (clicks, signups) = counts.entry(link_id).or_default();
+        let count = counts.entry(link_id).or_default();
         match touch.kind {
-            TouchKind::Click => *clicks += 1,
-            TouchKind::Signup => *signups += 1,
+            TouchKind::Click => count.clicks += 1,
+            TouchKind::View => count.views += 1,
+            TouchKind::Signup => count.signups += 1,
             _ => {}
         }
     }
-    let mut rows: Vec<(Uuid, i64, i64)> =
-        counts.into_iter().map(|(id, (clicks, signups))| (id, clicks, signups)).collect();
-    rows.sort_unstable();
-    store::count_on_links(conn, scope, &rows).await
+    store::count_on_links(conn, scope, &counts).await
 }
 
 /// Gives sign-ups that named their referrer the owner that it turned out to be: `(touch, referrer, campaign)`.

@@ -1,12 +1,14 @@
 //! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Conversion, Decision, Refund, Touch};
+use super::{Conversion, Decision, LinkCounts, Refund, Touch};
 use crate::access::Scope;
 use crate::base::limits::TOUCHPOINTS_PER_PERSON_MAX;
 use crate::base::{Error, Money, Result};
@@ -46,17 +48,23 @@ pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[To
     Ok(())
 }
 
-pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, rows: &[(Uuid, i64, i64)]) -> Result<()> {
-    if rows.is_empty() {
+pub(super) async fn count_on_links(
+    conn: &mut Conn,
+    scope: &Scope,
+    counts: &BTreeMap<Uuid, LinkCounts>,
+) -> Result<()> {
+    if counts.is_empty() {
         return Ok(());
     }
-    sql("update links l set click_count = l.click_count + n.clicks, signup_count = l.signup_count + n.signups
-         from unnest($2::uuid[], $3::int8[], $4::int8[]) as n (id, clicks, signups)
+    sql("update links l set click_count = l.click_count + n.clicks, view_count = l.view_count + n.views,
+                            signup_count = l.signup_count + n.signups
+         from unnest($2::uuid[], $3::int8[], $4::int8[], $5::int8[]) as n (id, clicks, views, signups)
          where l.brand_id = $1 and l.id = n.id")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.1).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(counts.keys().copied().collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().map(|count| count.clicks).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().map(|count| count.views).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().map(|count| count.signups).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -7,9 +7,10 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::base::Result;
+use crate::base::{Code, Error, Result};
 use crate::db::schema::links;
-use crate::db::{Conn, sql};
+use crate::db::{Conn, constraint_of, sql};
+use crate::links::generate::SLUG_TAKEN;
 use crate::links::{ClaimMethod, Link};
 
 /// Inserts links in one statement.
@@ -18,10 +19,11 @@ pub async fn insert(conn: &mut Conn, scope: &Scope, new: &[Link]) -> Result<()> 
         new.iter().map(field).collect()
     }
     sql("insert into links (brand_id, id, token, campaign_id, creator_id, member_id, platform, sub_id, destination_url, utm_source,
-                            utm_medium, utm_campaign, utm_content, utm_term, expires_at, created_at)
+                            utm_medium, utm_campaign, utm_content, utm_term, expires_at, created_at, slug, ios_url, android_url)
          select $1, n.*
          from unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[], $9::text[], $10::text[],
-                     $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[]) as n")
+                     $11::text[], $12::text[], $13::text[], $14::text[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::text[],
+                     $19::text[]) as n")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(all(new, |link| link.id))
     .bind::<Array<Text>, _>(all(new, |link| link.token.as_str()))
@@ -38,8 +40,16 @@ pub async fn insert(conn: &mut Conn, scope: &Scope, new: &[Link]) -> Result<()> 
     .bind::<Array<Nullable<Text>>, _>(all(new, |link| link.utm.term.as_deref()))
     .bind::<Array<Nullable<Timestamptz>>, _>(all(new, |link| link.expires_at))
     .bind::<Array<Timestamptz>, _>(all(new, |link| link.created_at))
+    .bind::<Array<Nullable<Text>>, _>(all(new, |link| link.slug.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(all(new, |link| link.ios_url.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(all(new, |link| link.android_url.as_deref()))
     .execute(conn)
-    .await?;
+    .await
+    .map_err(|error| match constraint_of(&error) {
+        // Somebody else took it since we looked.
+        Some("links_slug_key") => Error::refused(Code::Conflict, &["slug"], SLUG_TAKEN),
+        _ => error.into(),
+    })?;
     Ok(())
 }
 
