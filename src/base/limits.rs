@@ -28,6 +28,14 @@ pub const HOST_BYTES_MAX: usize = 253;
 pub const ALLOWED_HOSTS_MAX: usize = 100;
 /// Hosts under which a brand's links may stand.
 pub const LINK_HOSTS_MAX: usize = 20;
+/// Identifiers of a brand's app, or certificates that sign it.
+pub const APP_IDS_MAX: usize = 10;
+/// How long a visit can lead to a likely match of an app's first open.
+pub const LIKELY_MATCH_MINUTES: i64 = 30;
+/// Links that a likely match is looked for among.
+pub const LIKELY_LINKS_MAX: i64 = 100;
+/// Visits that are too old for a likely match and are deleted with a new one.
+pub const VISITS_PRUNED_MAX: i64 = 100;
 /// Pixels of the side of a QR code as an image.
 pub const QR_PIXELS_MAX: u32 = 2_048;
 

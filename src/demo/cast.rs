@@ -244,6 +244,7 @@ async fn make_links(
             android_url: None,
             slug: None,
             utm: NewUtm::default(),
+            is_single_use: false,
             ttl_seconds: Some(LINK_TTL_SECONDS),
         })
         .collect();

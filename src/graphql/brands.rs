@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::context::to_id;
 use super::keys::{ApiKey, Role};
+use super::scalars::Url;
 use super::{RequestContext, RequestExt};
 use crate::access;
 use crate::base::{self, Error, Kind};
@@ -24,6 +25,30 @@ pub struct Brand {
     pub allowed_hosts: Vec<String>,
     /// Hosts of the brand's own under which its links stand, the one that short addresses are made with first.
     pub link_hosts: Vec<String>,
+    /// The app for iPhones and iPads that invitations open, if there is one.
+    pub ios_app: Option<IosApp>,
+    /// The app for Android that invitations open, if there is one.
+    pub android_app: Option<AndroidApp>,
+    /// Whether an app's first open without a token is matched with who was sent to its store shortly before. Such a match never pays.
+    pub probabilistic_claims: bool,
+}
+
+/// An app for iPhones and iPads.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct IosApp {
+    /// Team and bundle, for example `ABCDE12345.example.shop`.
+    pub app_ids: Vec<String>,
+    /// The app's page on the App Store.
+    pub store_url: Url,
+}
+
+/// An app for Android.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct AndroidApp {
+    /// The application id, for example `com.example.shop`.
+    pub package_name: String,
+    /// SHA-256 of the certificates that the app is signed with.
+    pub fingerprints: Vec<String>,
 }
 
 impl Brand {
@@ -41,6 +66,11 @@ impl Brand {
             currency: brand.currency.to_string(),
             allowed_hosts: settings.allowed_hosts,
             link_hosts: home.link_hosts,
+            ios_app: settings.ios_app.map(|app| IosApp { app_ids: app.app_ids, store_url: Url(app.store_url) }),
+            android_app: settings
+                .android_app
+                .map(|app| AndroidApp { package_name: app.package_name, fingerprints: app.fingerprints }),
+            probabilistic_claims: settings.is_probabilistic,
         })
     }
 }

@@ -50,6 +50,9 @@ pub struct GenerateLinkInput {
     slug: Option<String>,
     /// What `utm_*` says in place of the usual, or beside it.
     utm: Option<UtmInput>,
+    /// Whether the first claim of the link is the only one.
+    #[graphql(default)]
+    single_use: bool,
     /// The lifetime, from a minute to 5 years; left out: 7 days.
     ttl_seconds: Option<i32>,
     /// Makes a replay return the first result.
@@ -199,6 +202,7 @@ fn to_new(input: GenerateLinkInput, prefix: &[&str]) -> base::Result<NewLink> {
         android_url: input.android_url.map(|url| url.0),
         slug: input.slug,
         utm: input.utm.map(UtmInput::read).unwrap_or_default(),
+        is_single_use: input.single_use,
         ttl_seconds: input.ttl_seconds.map(i64::from),
     })
 }

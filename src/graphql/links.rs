@@ -103,6 +103,14 @@ impl Link {
         Ok(Url(self.0.short_url(&request.app.settings.public_url, request.home().await?)))
     }
 
+    /// The address that opens the brand's app where it is installed, and leads to its store where it is not; null where the brand has no
+    /// app.
+    async fn deep_link(&self, ctx: &Context<'_>) -> Result<Option<Url>> {
+        let request = ctx.request()?;
+        let home = request.home().await?;
+        Ok(home.has_app.then(|| Url(self.0.invitation_url(&request.app.settings.public_url, home))))
+    }
+
     /// The QR code of the address to share, as SVG; with `.png?size=512` at its end as an image of so many pixels.
     async fn qr_code_url(&self, ctx: &Context<'_>) -> Result<Url> {
         let request = ctx.request()?;
@@ -138,6 +146,16 @@ impl Link {
     /// When it was made.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
+    }
+
+    /// Whether the first claim of the link is the only one.
+    async fn single_use(&self) -> bool {
+        self.0.is_single_use
+    }
+
+    /// When a link of a single use was claimed.
+    async fn redeemed_at(&self) -> Option<DateTime<Utc>> {
+        self.0.redeemed_at
     }
 
     /// From when on it does not resolve.

@@ -32,7 +32,10 @@ pub(super) fn router(house: House) -> Router {
         .route("/qr/{token}", get(links::qr))
         .route("/qr/{brand}/{slug}", get(links::qr_of_brand))
         .route("/gv.js", get(links::script))
-        .route("/invite/{token}", get(links::follow))
+        .route("/invite/{token}", get(links::invite))
+        .route("/invite/{brand}/{slug}", get(links::invite_of_brand))
+        .route("/.well-known/apple-app-site-association", get(links::apple_app_site_association))
+        .route("/.well-known/assetlinks.json", get(links::asset_links))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
@@ -52,6 +55,7 @@ fn route_of(path: &str) -> &'static str {
         "/healthz" => "/healthz",
         "/readyz" => "/readyz",
         "/metrics" => "/metrics",
+        _ if path.starts_with("/.well-known/") => "/.well-known/{file}",
         _ if path.starts_with("/webhooks/") => "/webhooks/{source}",
         "/gv.js" => "/gv.js",
         _ if path.starts_with("/qr/") => "/qr/{token}",

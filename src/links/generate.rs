@@ -43,6 +43,8 @@ pub struct NewLink {
     /// A name that people can read.
     pub slug: Option<String>,
     pub utm: NewUtm,
+    /// Whether the first claim is the only one.
+    pub is_single_use: bool,
     pub ttl_seconds: Option<i64>,
 }
 
@@ -294,6 +296,8 @@ fn build(env: &Env, keyring: &Keyring, input: &NewLink, referred: &Referred) -> 
             content: input.utm.content.clone(),
             term: input.utm.term.clone(),
         },
+        is_single_use: input.is_single_use,
+        redeemed_at: None,
         expires_at: Some(env.now() + TimeDelta::seconds(ttl_seconds)),
         revoked_at: None,
         click_count: 0,

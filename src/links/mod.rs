@@ -6,6 +6,7 @@ mod generate;
 mod resolve;
 mod store;
 mod token;
+mod visits;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ pub use generate::{NewLink, NewOwner, NewUtm, generate};
 pub use resolve::{Place, Resolution, ResolvedLink, resolve, resolve_at};
 pub use store::{by_ids, by_token, counts_of_creators, of_creators};
 pub use token::check_token;
+pub use visits::{Visit, note_visit};
 
 /// Whose link it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +61,11 @@ pub struct Link {
     /// Where Android devices are led instead.
     pub android_url: Option<String>,
     pub utm: Utm,
+    /// Whether the first claim is the only one.
+    #[serde(default)]
+    pub is_single_use: bool,
+    /// When a link of a single use was claimed.
+    pub redeemed_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
     pub click_count: i64,
@@ -104,6 +111,14 @@ impl Link {
     /// there. What the destination says under the same names is replaced.
     #[must_use]
     pub fn url(&self, device: Platform, click_id: Option<Uuid>) -> String {
+        let chain = self.chain(click_id);
+        let destination = self.destination(device);
+        with_chain(destination, &chain).map_or_else(|| destination.to_owned(), String::from)
+    }
+
+    /// The identifier chain: what stands in a destination, and in an install referrer.
+    #[must_use]
+    pub fn chain(&self, click_id: Option<Uuid>) -> Vec<(&'static str, String)> {
         let chain = [
             ("utm_source", Some(self.utm.source.clone())),
             ("utm_medium", Some(self.utm.medium.clone())),
@@ -115,9 +130,7 @@ impl Link {
             ("gv_token", Some(self.token.clone())),
             ("gv_click", click_id.map(|id| Kind::Event.id(id))),
         ];
-        let chain: Vec<_> = chain.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let destination = self.destination(device);
-        with_chain(destination, &chain).map_or_else(|| destination.to_owned(), String::from)
+        chain.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }
 
     /// The short address that people share: by its name where it has one, under the brand's first host where it has any.
@@ -130,6 +143,12 @@ impl Link {
     #[must_use]
     pub fn qr_url(&self, public_url: &str, home: &Home) -> String {
         format!("{}/qr/{}.svg", base_url(public_url, home), self.name(home))
+    }
+
+    /// The address that opens the app where it is installed, and leads to its store where it is not.
+    #[must_use]
+    pub fn invitation_url(&self, public_url: &str, home: &Home) -> String {
+        format!("{}/invite/{}", base_url(public_url, home), self.name(home))
     }
 
     /// What tells the link from all others behind [`base_url`]. A brand's names are its own, so that on the installation's address its
@@ -188,6 +207,8 @@ mod tests {
                 content: None,
                 term: None,
             },
+            is_single_use: false,
+            redeemed_at: None,
             expires_at: None,
             revoked_at: None,
             click_count: 0,
@@ -203,6 +224,7 @@ mod tests {
         let home = |hosts: &[&str]| Home {
             brand_slug: "acme".into(),
             link_hosts: hosts.iter().map(ToString::to_string).collect(),
+            has_app: false,
         };
         let public = "http://localhost:8080";
         assert_eq!(link.short_url(public, &home(&[])), "http://localhost:8080/r/t");

@@ -8,6 +8,7 @@ use super::token::check_token;
 use super::{Link, store};
 use crate::access::{Keyring, Role, Scope};
 use crate::base::{Env, Error, Result};
+use crate::brands::{self, BrandSettings};
 use crate::db::Db;
 use crate::kv::Kv;
 use crate::urls::{is_allowed, normal_host};
@@ -31,6 +32,7 @@ pub enum Resolution {
 pub struct ResolvedLink {
     /// Good for sending events of the brand, nothing else.
     pub scope: Scope,
+    pub settings: BrandSettings,
     pub link: Link,
 }
 
@@ -40,8 +42,8 @@ pub(super) struct Cached {
     pub brand_id: Uuid,
     pub shard: i16,
     pub currency: String,
-    /// The hosts that the brand allows its links to lead to.
-    pub allowed_hosts: Vec<String>,
+    /// What the brand has set.
+    pub settings: BrandSettings,
     pub link: Link,
 }
 
@@ -123,9 +125,11 @@ pub async fn resolve(db: &Db, kv: &Kv, keyring: &Keyring, env: &Env, token: &str
     if let Some(cached) = kept.and_then(|text| serde_json::from_str::<Cached>(&text).ok()) {
         return judge(env, cached);
     }
-    let Some(found) = store::by_token_of_any_brand(&mut *db.conn().await?, token).await? else {
+    let conn = &mut *db.conn().await?;
+    let Some(mut found) = store::by_token_of_any_brand(conn, token).await? else {
         return Ok(Resolution::Unknown);
     };
+    found.settings = brands::settings(conn, &scope_of(&found)?).await?;
     keep(kv, env, &found).await;
     judge(env, found)
 }
@@ -146,7 +150,7 @@ async fn keep(kv: &Kv, env: &Env, found: &Cached) {
 fn is_closed(found: &Cached) -> bool {
     let link = &found.link;
     let mut destinations = [&link.ios_url, &link.android_url].into_iter().flatten().chain([&link.destination_url]);
-    link.revoked_at.is_some() || destinations.any(|url| !is_allowed(url, &found.allowed_hosts))
+    link.revoked_at.is_some() || destinations.any(|url| !is_allowed(url, &found.settings.allowed_hosts))
 }
 
 fn judge(env: &Env, found: Cached) -> Result<Resolution> {
@@ -156,14 +160,18 @@ fn judge(env: &Env, found: Cached) -> Result<Resolution> {
     if found.link.expires_at.is_some_and(|end| end <= env.now()) {
         return Ok(Resolution::Expired);
     }
+    let scope = scope_of(&found)?;
+    Ok(Resolution::Found(Box::new(ResolvedLink { scope, settings: found.settings, link: found.link })))
+}
+
+fn scope_of(found: &Cached) -> Result<Scope> {
     let currency = found.currency.parse().map_err(|error| Error::fault("reading a brand's currency", error))?;
-    let scope = Scope {
+    Ok(Scope {
         brand_id: found.brand_id,
         shard: found.shard,
         currency,
         key_id: None,
         role: Role::Ingest,
         creator_id: None,
-    };
-    Ok(Resolution::Found(Box::new(ResolvedLink { scope, link: found.link })))
+    })
 }

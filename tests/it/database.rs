@@ -146,7 +146,7 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, members, outbox, platforms,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbox, platforms,
         rewards, urls,
     };
     macro_rules! names {
@@ -171,6 +171,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         rewards::RewardState,
         urls::Channel
     ];
+    let [claim_method] = names![links::ClaimMethod];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
@@ -186,6 +187,8 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("identities_kind_check", identifier),
         ("ledger_accounts_bucket_check", bucket),
         ("ledger_accounts_owner_kind_check", owner),
+        ("link_claims_method_check", claim_method),
+        ("link_visits_device_check", vec!["IOS", "ANDROID"]),
         ("links_platform_check", platform.clone()),
         ("members_status_check", member_status),
         ("outbox_topic_check", topic),
@@ -205,7 +208,6 @@ const SQL_ONLY: &[&str] = &[
     "brand_counters_name_check",
     "fraud_alerts_decision_check",
     "ledger_transfers_kind_check",
-    "link_claims_method_check",
 ];
 
 #[tokio::test]

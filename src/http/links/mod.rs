@@ -1,11 +1,13 @@
 //! Share links: who follows one is recorded and sent on to the link's own destination, never to an address from the request.
 //! Start with [`follow`]; `visitor.rs` tells people from what only looks.
 
+mod invitation;
 mod page;
 mod qr;
 mod record;
 mod script;
 mod visitor;
+mod well_known;
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -21,8 +23,10 @@ use page::page;
 use record::record;
 use visitor::{Intent, Visitor};
 
+pub(super) use invitation::{invite, invite_of_brand};
 pub(super) use qr::{qr, qr_of_brand};
 pub(super) use script::script;
+pub(super) use well_known::{apple_app_site_association, asset_links};
 
 /// `/r/{token}`, or `/r/{slug}` under a host of the brand's own.
 type Name = std::result::Result<Path<String>, PathRejection>;

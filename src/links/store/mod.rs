@@ -1,12 +1,13 @@
 //! Links in PostgreSQL.
 
+mod visits;
 mod write;
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -14,10 +15,12 @@ use super::resolve::Cached;
 use super::{Link, Owner, Utm};
 use crate::access::Scope;
 use crate::base::{Error, ListKey, Result};
+use crate::brands::BrandSettings;
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
 
-pub(super) use write::{insert, insert_claim, revoke};
+pub(super) use visits::{insert_visit, visited_links};
+pub(super) use write::{NewClaim, claim_of, confirm_claim, insert, insert_claim, redeem, revoke};
 
 /// A link as a statement returns it: select `link_columns!` of an alias `l`.
 #[derive(QueryableByName)]
@@ -55,6 +58,10 @@ pub(super) struct LinkRow {
     utm_content: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     utm_term: Option<String>,
+    #[diesel(sql_type = Bool)]
+    is_single_use: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    redeemed_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     expires_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -96,6 +103,8 @@ impl LinkRow {
                 content: self.utm_content,
                 term: self.utm_term,
             },
+            is_single_use: self.is_single_use,
+            redeemed_at: self.redeemed_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,
             click_count: self.click_count,
@@ -111,8 +120,8 @@ impl LinkRow {
 macro_rules! link_columns {
     () => {
         "l.id, l.token, l.slug, l.campaign_id, l.creator_id, l.member_id, l.platform, l.sub_id, l.destination_url, l.ios_url,
-         l.android_url, l.utm_source, l.utm_medium, l.utm_campaign, l.utm_content, l.utm_term, l.expires_at, l.revoked_at,
-         l.click_count, l.view_count, l.signup_count, l.conversion_count, l.created_at"
+         l.android_url, l.utm_source, l.utm_medium, l.utm_campaign, l.utm_content, l.utm_term, l.is_single_use, l.redeemed_at,
+         l.expires_at, l.revoked_at, l.click_count, l.view_count, l.signup_count, l.conversion_count, l.created_at"
     };
 }
 
@@ -148,8 +157,6 @@ struct BrandLinkRow {
     shard: i16,
     #[diesel(sql_type = Text)]
     currency: String,
-    #[diesel(sql_type = Array<Text>)]
-    allowed_hosts: Vec<String>,
     #[diesel(embed)]
     link: LinkRow,
 }
@@ -157,10 +164,9 @@ struct BrandLinkRow {
 /// The one look-up of a link that does not start with a brand: the token tells which brand it is.
 pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Result<Option<Cached>> {
     let row: Option<BrandLinkRow> = sql(concat!(
-        "select b.id as brand_id, b.shard, b.currency, coalesce(s.allowed_hosts, '{}') as allowed_hosts, ",
+        "select b.id as brand_id, b.shard, b.currency, ",
         link_columns!(),
-        " from links l join brands b on b.id = l.brand_id left join brand_settings s on s.brand_id = l.brand_id
-          where l.token = $1 limit 1"
+        " from links l join brands b on b.id = l.brand_id where l.token = $1 limit 1"
     ))
     .bind::<Text, _>(token)
     .get_result(conn)
@@ -171,7 +177,7 @@ pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Resul
             brand_id: row.brand_id,
             shard: row.shard,
             currency: row.currency,
-            allowed_hosts: row.allowed_hosts,
+            settings: BrandSettings::default(),
             link: row.link.into_link()?,
         })
     })
@@ -200,6 +206,17 @@ pub(super) async fn token_under_host(conn: &mut Conn, host: &str, slug: &str) ->
 pub(super) async fn token_of_brand(conn: &mut Conn, brand_slug: &str, slug: &str) -> Result<Option<String>> {
     let row: Option<TokenRow> = sql("select l.token from brands b join links l on l.brand_id = b.id and l.slug = $2 where b.slug = $1")
         .bind::<Text, _>(brand_slug)
+        .bind::<Text, _>(slug)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|row| row.token))
+}
+
+/// The token of the link of this name.
+pub(super) async fn token_of_slug(conn: &mut Conn, scope: &Scope, slug: &str) -> Result<Option<String>> {
+    let row: Option<TokenRow> = sql("select token from links where brand_id = $1 and slug = $2")
+        .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<Text, _>(slug)
         .get_result(conn)
         .await

@@ -5,6 +5,7 @@ mod front;
 mod graphql_over_http;
 mod health;
 mod hostile;
+mod invitations;
 mod links;
 mod peers;
 mod rate_limits;

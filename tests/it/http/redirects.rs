@@ -42,6 +42,7 @@ pub async fn link(front: &Front) -> Link {
         android_url: None,
         slug: None,
         utm: NewUtm::default(),
+        is_single_use: false,
         ttl_seconds: Some(3_600),
     };
     let ids = links::generate(&mut conn, scope, &app.env, &app.keyring, &[link], None).await.unwrap();
