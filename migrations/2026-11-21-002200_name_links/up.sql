@@ -8,6 +8,21 @@ alter table links
     add constraint links_slug_key unique (brand_id, slug),
     add constraint links_slug_check check (slug ~ '^[a-z0-9][a-z0-9-]{1,62}[a-z0-9]$');
 
+-- What was blocked as fraud was counted as clicks until now.
+update links l set click_count = t.clicks, view_count = t.views, signup_count = t.signups
+from (
+    select
+        brand_id,
+        link_id,
+        count(*) filter (where kind = 'CLICK') as clicks,
+        count(*) filter (where kind = 'VIEW') as views,
+        count(*) filter (where kind = 'SIGNUP') as signups
+    from touchpoints
+    where link_id is not null and decision <> 'BLOCK'
+    group by brand_id, link_id
+) t
+where t.brand_id = l.brand_id and t.link_id = l.id;
+
 -- Hosts of a brand's own under which its links stand. Whoever named a host first has it: a unique key without the brand is not possible,
 -- so the door reads the earliest.
 create table brand_hosts (

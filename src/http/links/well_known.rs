@@ -15,7 +15,7 @@ use crate::http::house::House;
 use crate::urls::normal_host;
 
 /// Phones and the stores' own caches look again after about as long.
-const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=3600");
+const CACHE: &str = "public, max-age=3600";
 
 pub(in crate::http) async fn apple_app_site_association(State(house): State<House>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -31,7 +31,7 @@ async fn serve(house: &House, host: Option<&HeaderValue>, file: fn(&BrandSetting
     match settings(house, host).await.map(|settings| settings.as_ref().and_then(file)) {
         Ok(Some(file)) => {
             let mut response = answer::json(StatusCode::OK, &file);
-            response.headers_mut().insert(CACHE_CONTROL, CACHE);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(CACHE));
             response
         }
         Ok(None) => answer::error(StatusCode::NOT_FOUND, "NOT_FOUND", "No app belongs to this host."),

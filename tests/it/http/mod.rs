@@ -1,6 +1,7 @@
 //! The HTTP door on a real port, spoken to by real clients and by hostile ones.
 
 mod alerts;
+mod browser;
 mod front;
 mod graphql_over_http;
 mod health;
