@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::graphql::world::setting;
-use crate::support::TestApp;
-use crate::support::free_address;
+use super::invitations::fingerprint;
 use crate::support::peers::run;
+use crate::support::{TestApp, free_address};
 
 const SETTINGS: &str = "mutation($i: UpdateBrandInput!) { updateBrand(input: $i) { userErrors { code path message } } }";
 const GENERATE: &str =
@@ -24,7 +24,7 @@ async fn a_browser_follows_an_invitation_to_the_right_place_and_back_to_a_claim(
     let port = free_address().port().to_string();
     let apps = json!({ "allowedHosts": ["localhost"],
         "iosApp": { "appIds": ["ABCDE12345.example.acme"], "storeUrl": "https://apps.apple.com/app/id123456789" },
-        "androidApp": { "packageName": "com.example.acme", "fingerprints": [["AB"; 32].join(":")] } });
+        "androidApp": { "packageName": "com.example.acme", "fingerprints": [fingerprint()] } });
     let set = app.data(SETTINGS, json!({ "i": apps })).await;
     assert_eq!(set["updateBrand"]["userErrors"], json!([]));
     let link = json!({ "campaignId": "campaign_00000000000000000000000051", "memberExternalId": "ann",

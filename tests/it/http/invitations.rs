@@ -21,9 +21,14 @@ const BRAND: &str = "mutation($i: UpdateBrandInput!) { updateBrand(input: $i) {
 const CLAIM: &str = "mutation($i: ClaimLinkInput!) { claimLink(input: $i) {
     link { token } referrer { externalId } method confidence candidates eventId userErrors { code path message } } }";
 
+/// The fingerprint of no certificate.
+pub fn fingerprint() -> String {
+    ["AB"; 32].join(":")
+}
+
 fn apps() -> Value {
     json!({ "iosApp": { "appIds": ["ABCDE12345.example.acme"], "storeUrl": "https://apps.apple.com/app/id123456789" },
-            "androidApp": { "packageName": "com.example.acme", "fingerprints": [["AB"; 32].join(":")] } })
+            "androidApp": { "packageName": "com.example.acme", "fingerprints": [fingerprint()] } })
 }
 
 async fn set(app: &TestApp, settings: Value) -> Value {
@@ -168,7 +173,7 @@ async fn the_well_known_files_are_those_of_the_brand_of_the_host() {
         assert_eq!(detail["components"], json!([{ "#": "no_universal_links", "exclude": true }, { "/": "/invite/*" }]));
         let (_, android) = file("assetlinks.json", host).await;
         assert_eq!(android[0]["relation"], json!(["delegate_permission/common.handle_all_urls"]));
-        let target = json!({ "namespace": "android_app", "package_name": "com.example.acme", "sha256_cert_fingerprints": [["AB"; 32].join(":")] });
+        let target = json!({ "namespace": "android_app", "package_name": "com.example.acme", "sha256_cert_fingerprints": [fingerprint()] });
         assert_eq!(android[0]["target"], target);
     }
     assert_eq!(file("assetlinks.json", Some("go.globex.example")).await.0, 404);
@@ -188,7 +193,7 @@ async fn apps_are_named_as_their_stores_do() {
     check(json!({ "iosApp": { "appIds": ["acme"], "storeUrl": store } }), json!(["iosApp", "appIds", "0"])).await;
     check(json!({ "iosApp": { "appIds": [], "storeUrl": store } }), json!(["iosApp", "appIds"])).await;
     check(json!({ "iosApp": { "appIds": ["ABCDE12345.a"], "storeUrl": "https://evil.example/" } }), json!(["iosApp", "storeUrl"])).await;
-    check(json!({ "androidApp": { "packageName": "acme", "fingerprints": [["AB"; 32].join(":")] } }), json!(["androidApp", "packageName"])).await;
+    check(json!({ "androidApp": { "packageName": "acme", "fingerprints": [fingerprint()] } }), json!(["androidApp", "packageName"])).await;
     check(json!({ "androidApp": { "packageName": "com.acme", "fingerprints": ["AB"] } }), json!(["androidApp", "fingerprints", "0"])).await;
     let kept = set(&app, apps()).await;
     assert_eq!(kept["brand"]["androidApp"], apps()["androidApp"], "{kept}");
