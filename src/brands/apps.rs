@@ -38,11 +38,14 @@ impl IosApp {
         count(&mut refusals, &["iosApp", "appIds"], self.app_ids.len());
         for (index, id) in self.app_ids.iter().enumerate() {
             if !is_app_id(id) {
-                let message = "Pass the team's 10 letters and digits, a full stop, and the bundle: ABCDE12345.example.shop.";
+                let message =
+                    "Pass the team's 10 letters and digits, a full stop, and the bundle: ABCDE12345.example.shop.";
                 refusals.push(Refusal::new(Code::Invalid, &["iosApp", "appIds", &index.to_string()], message));
             }
         }
-        let is_store = |url: &Url| url.scheme() == "https" && matches!(url.host_str(), Some("apps.apple.com" | "itunes.apple.com"));
+        let is_store = |url: &Url| {
+            url.scheme() == "https" && matches!(url.host_str(), Some("apps.apple.com" | "itunes.apple.com"))
+        };
         if self.store_url.len() > URL_BYTES_MAX || !Url::parse(&self.store_url).is_ok_and(|url| is_store(&url)) {
             let message = "Pass the app's page on the App Store: an address that begins with https://apps.apple.com/.";
             refusals.push(Refusal::new(Code::Invalid, &["iosApp", "storeUrl"], message));
@@ -84,7 +87,11 @@ impl AndroidApp {
         for (index, fingerprint) in self.fingerprints.iter().enumerate() {
             if !is_fingerprint(fingerprint) {
                 let message = "Pass the SHA-256 of the certificate as 32 pairs of hexadecimal digits in upper case, parted by colons.";
-                refusals.push(Refusal::new(Code::Invalid, &["androidApp", "fingerprints", &index.to_string()], message));
+                refusals.push(Refusal::new(
+                    Code::Invalid,
+                    &["androidApp", "fingerprints", &index.to_string()],
+                    message,
+                ));
             }
         }
         if refusals.is_empty() { Ok(()) } else { Err(Error::Refused(refusals)) }
@@ -113,9 +120,8 @@ fn is_package(text: &str) -> bool {
 }
 
 fn is_fingerprint(text: &str) -> bool {
-    let is_pair = |pair: &str| {
-        pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte))
-    };
+    let is_pair =
+        |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
     text.split(':').count() == 32 && text.split(':').all(is_pair)
 }
 
@@ -135,7 +141,13 @@ mod tests {
         ] {
             assert_eq!(is_app_id(text), expected, "{text}");
         }
-        for (text, expected) in [("com.example.shop", true), ("com.example_1.x", true), ("shop", false), ("com..x", false), ("com.1x", false)] {
+        for (text, expected) in [
+            ("com.example.shop", true),
+            ("com.example_1.x", true),
+            ("shop", false),
+            ("com..x", false),
+            ("com.1x", false),
+        ] {
             assert_eq!(is_package(text), expected, "{text}");
         }
         let good = ["AB"; 32].join(":");

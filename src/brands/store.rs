@@ -98,12 +98,7 @@ pub(super) async fn lock(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> 
 }
 
 /// Writes all of the settings.
-pub(super) async fn write(
-    conn: &mut Conn,
-    scope: &Scope,
-    settings: &BrandSettings,
-    now: DateTime<Utc>,
-) -> Result<()> {
+pub(super) async fn write(conn: &mut Conn, scope: &Scope, settings: &BrandSettings, now: DateTime<Utc>) -> Result<()> {
     let (ios, android) = (settings.ios_app.as_ref(), settings.android_app.as_ref());
     sql("update brand_settings set allowed_hosts = $2, ios_app_ids = $3, ios_store_url = $4, android_package = $5,
                 android_fingerprints = $6, is_probabilistic = $7, changed_at = $8

@@ -89,10 +89,8 @@ async fn update(request: &RequestContext, input: UpdateBrandInput) -> base::Resu
         is_probabilistic: input.probabilistic_claims,
     };
     let (scope, env) = (&request.scope, &request.app.env);
-    let work = request
-        .app
-        .db
-        .transaction(|conn| async move { brands::update(conn, scope, env, change).await }.scope_boxed());
+    let work =
+        request.app.db.transaction(|conn| async move { brands::update(conn, scope, env, change).await }.scope_boxed());
     work.await?;
     Brand::load(request).await
 }

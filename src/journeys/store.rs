@@ -48,11 +48,7 @@ pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[To
     Ok(())
 }
 
-pub(super) async fn count_on_links(
-    conn: &mut Conn,
-    scope: &Scope,
-    counts: &BTreeMap<Uuid, LinkCounts>,
-) -> Result<()> {
+pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, counts: &BTreeMap<Uuid, LinkCounts>) -> Result<()> {
     if counts.is_empty() {
         return Ok(());
     }

@@ -160,7 +160,8 @@ async fn probable(
         }
         _ => None,
     };
-    let nothing = || Error::not_found(&["token"], "What was passed holds no link token of ours, and no likely link was found.");
+    let nothing =
+        || Error::not_found(&["token"], "What was passed holds no link token of ours, and no likely link was found.");
     let Likely { link_id, confidence_ppm, candidate_count } = found.ok_or_else(nothing)?;
     let link = store::by_ids(conn, scope, &[link_id]).await?.remove(&link_id).ok_or_else(nothing)?;
     let (id, at) = (env.new_id(), env.now());
@@ -173,9 +174,7 @@ async fn probable(
     match kept.ok_or_else(|| Error::transient("claiming a link", "a claim that was there is gone"))? {
         (id, ClaimMethod::Probabilistic, at) => Ok(Claimed { id, at, ..claimed }),
         // It was certain before, and still is.
-        (id, method, at) => {
-            Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed })
-        }
+        (id, method, at) => Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed }),
     }
 }
 

@@ -59,8 +59,10 @@ pub struct NewUtm {
 
 /// Letters of a link's name.
 pub(super) const SLUG_LENGTH_MAX: usize = 64;
-const SLUG_EXPECTED: &str = "Pass 3 to 64 lower-case letters, digits and hyphens, beginning and ending with a letter or digit.";
-pub(super) const SLUG_TAKEN: &str = "Another link of this brand has this name, or had it before it was revoked: choose another.";
+const SLUG_EXPECTED: &str =
+    "Pass 3 to 64 lower-case letters, digits and hyphens, beginning and ending with a letter or digit.";
+pub(super) const SLUG_TAKEN: &str =
+    "Another link of this brand has this name, or had it before it was revoked: choose another.";
 
 /// Whether a text can be a link's name.
 pub(super) fn is_slug(text: &str) -> bool {

@@ -230,7 +230,10 @@ mod tests {
         assert_eq!(link.short_url(public, &home(&[])), "http://localhost:8080/r/t");
         let named = Link { slug: Some("spring".into()), ..link };
         assert_eq!(named.short_url(public, &home(&[])), "http://localhost:8080/r/acme/spring");
-        assert_eq!(named.short_url("https://g.example", &home(&["go.acme.example"])), "https://go.acme.example/r/spring");
+        assert_eq!(
+            named.short_url("https://g.example", &home(&["go.acme.example"])),
+            "https://go.acme.example/r/spring"
+        );
         assert_eq!(named.qr_url("https://g.example", &home(&[])), "https://g.example/qr/acme/spring.svg");
     }
 }

@@ -97,7 +97,10 @@ mod tests {
         assert_eq!(find_token(&keyring, &format!("https://x.example/r/{token}?a=b")), Some(token));
         assert_eq!(find_token(&keyring, "nothing here"), None);
         let click = Kind::Event.id(Uuid::from_u128(7));
-        assert_eq!(find_click(&format!("https://x.example/invite/t?event_=1&gv_click={click}&a")), Some(Uuid::from_u128(7)));
+        assert_eq!(
+            find_click(&format!("https://x.example/invite/t?event_=1&gv_click={click}&a")),
+            Some(Uuid::from_u128(7))
+        );
         assert_eq!(find_click("gv_click=event_é"), None);
     }
 }

@@ -146,8 +146,8 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbox, platforms,
-        rewards, urls,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbox,
+        platforms, rewards, urls,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -164,13 +164,8 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         names![events::TouchKind, events::AgentClass, events::StoredState, ingest::RulingVerb];
     let [bucket, owner, topic, scheme, identifier, role] =
         names![ledger::Bucket, ledger::Owner, outbox::Topic, platforms::Scheme, identity::IdentifierKind, access::Role];
-    let [decision, alert_state, subject, reward_state, channel] = names![
-        journeys::Decision,
-        fraud::reads::AlertState,
-        fraud::SubjectKind,
-        rewards::RewardState,
-        urls::Channel
-    ];
+    let [decision, alert_state, subject, reward_state, channel] =
+        names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState, urls::Channel];
     let [claim_method] = names![links::ClaimMethod];
     BTreeMap::from([
         ("api_keys_role_check", role),
@@ -204,11 +199,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
 }
 
 /// Sets that no Rust enum mirrors one to one: names of rows, and sets of which Rust writes only a part.
-const SQL_ONLY: &[&str] = &[
-    "brand_counters_name_check",
-    "fraud_alerts_decision_check",
-    "ledger_transfers_kind_check",
-];
+const SQL_ONLY: &[&str] = &["brand_counters_name_check", "fraud_alerts_decision_check", "ledger_transfers_kind_check"];
 
 #[tokio::test]
 async fn closed_sets_are_the_same_in_sql_and_in_rust() {

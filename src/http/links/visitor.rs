@@ -50,8 +50,7 @@ impl Visitor {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         let user_agent =
             parts.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let user_agent: Option<String> =
-            user_agent.map(|text| text.chars().take(EVENT_TEXT_BYTES_MAX / 4).collect());
+        let user_agent: Option<String> = user_agent.map(|text| text.chars().take(EVENT_TEXT_BYTES_MAX / 4).collect());
         Self {
             ip: client_ip(peer, &parts.headers, house.options.trusted_proxy_count),
             device: user_agent.as_deref().map_or(Platform::Web, user_agents::device),

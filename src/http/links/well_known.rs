@@ -1,9 +1,9 @@
 //! The two files by which phones know that links under a host belong to a brand's app.
 
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HOST};
-use axum::http::HeaderValue;
 use axum::response::Response;
 use serde_json::Value;
 use url::Url;

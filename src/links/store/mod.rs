@@ -204,12 +204,13 @@ pub(super) async fn token_under_host(conn: &mut Conn, host: &str, slug: &str) ->
 
 /// The token of a brand's link of this name.
 pub(super) async fn token_of_brand(conn: &mut Conn, brand_slug: &str, slug: &str) -> Result<Option<String>> {
-    let row: Option<TokenRow> = sql("select l.token from brands b join links l on l.brand_id = b.id and l.slug = $2 where b.slug = $1")
-        .bind::<Text, _>(brand_slug)
-        .bind::<Text, _>(slug)
-        .get_result(conn)
-        .await
-        .optional()?;
+    let row: Option<TokenRow> =
+        sql("select l.token from brands b join links l on l.brand_id = b.id and l.slug = $2 where b.slug = $1")
+            .bind::<Text, _>(brand_slug)
+            .bind::<Text, _>(slug)
+            .get_result(conn)
+            .await
+            .optional()?;
     Ok(row.map(|row| row.token))
 }
 

@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::graphql::world::setting;
 use super::invitations::fingerprint;
+use crate::graphql::world::setting;
 use crate::support::peers::run;
 use crate::support::{TestApp, free_address};
 
-const SETTINGS: &str = "mutation($i: UpdateBrandInput!) { updateBrand(input: $i) { userErrors { code path message } } }";
+const SETTINGS: &str =
+    "mutation($i: UpdateBrandInput!) { updateBrand(input: $i) { userErrors { code path message } } }";
 const GENERATE: &str =
     "mutation($i: GenerateLinkInput!) { generateLink(input: $i) { link { token } userErrors { code path message } } }";
 const CLAIM: &str = "mutation($i: ClaimLinkInput!) { claimLink(input: $i) { link { token } method confidence userErrors { message } } }";
@@ -39,16 +40,26 @@ async fn a_browser_follows_an_invitation_to_the_right_place_and_back_to_a_claim(
     assert_eq!((store.host_str(), store.path()), (Some("play.google.com"), "/store/apps/details"));
     let referrer = store.query_pairs().find(|(name, _)| name == "referrer").unwrap().1.into_owned();
     let claimed = claim(&app, "bob", "installReferrer", &json!(referrer)).await;
-    assert_eq!((&claimed["method"], &claimed["link"]["token"]), (&json!("INSTALL_REFERRER"), &json!(token)), "{claimed}");
+    assert_eq!(
+        (&claimed["method"], &claimed["link"]["token"]),
+        (&json!("INSTALL_REFERRER"), &json!(token)),
+        "{claimed}"
+    );
 
-    assert_eq!((&iphone["heading"], &iphone["leads_to"]), (&json!("You are invited"), &json!("https://apps.apple.com/app/id123456789")));
+    assert_eq!(
+        (&iphone["heading"], &iphone["leads_to"]),
+        (&json!("You are invited"), &json!("https://apps.apple.com/app/id123456789"))
+    );
     let claimed = claim(&app, "zoe", "clipboard", &iphone["clipboard"]).await;
     assert_eq!((&claimed["method"], &claimed["confidence"]), (&json!("CLIPBOARD"), &json!(1.0)), "{claimed} {iphone}");
 
     let landed = Url::parse(desktop["leads_to"].as_str().unwrap()).unwrap();
     assert_eq!((landed.host_str(), landed.path()), (Some("localhost"), "/welcome"));
     let click = landed.query_pairs().find(|(name, _)| name == "gv_click").unwrap().1.into_owned();
-    assert_eq!((&desktop["field"], &desktop["kept"]["gv_click"], &desktop["kept"]["gv_token"]), (&json!(click), &json!(click), &json!(token)));
+    assert_eq!(
+        (&desktop["field"], &desktop["kept"]["gv_click"], &desktop["kept"]["gv_token"]),
+        (&json!(click), &json!(click), &json!(token))
+    );
 
     // The shop's back end read the cookie, and tells of the sale.
     let source = app.source().await;

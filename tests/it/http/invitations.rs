@@ -84,7 +84,11 @@ async fn on_android_the_store_hands_the_token_to_the_app() {
     assert_eq!(claimed, expected);
     app.drain().await;
     // The click in the browser and the open in the app are one person's.
-    assert_eq!(app.sql_count("select count(distinct p.canonical_id) from touchpoints t join people p on p.id = t.person_id").await, 1);
+    assert_eq!(
+        app.sql_count("select count(distinct p.canonical_id) from touchpoints t join people p on p.id = t.person_id")
+            .await,
+        1
+    );
     assert_eq!(app.texts("select kind as text from touchpoints order by 1").await, ["CLICK", "OPEN"]);
 
     // A sign-up that says nothing else hangs below who invited.
@@ -103,7 +107,10 @@ async fn an_iphone_is_offered_the_clipboard_on_the_way_to_the_store() {
     let (base, token) = (app.serve().await, invitation(&app, json!({ "slug": "come-along" })).await);
     let response = open(&app, &base, "/invite/acme/come-along", IPHONE).await;
     assert_eq!(response.status(), StatusCode::OK);
-    assert_eq!((&response.headers()[CACHE_CONTROL], &response.headers()[CONTENT_TYPE]), (&"no-store".parse().unwrap(), &"text/html; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (&response.headers()[CACHE_CONTROL], &response.headers()[CONTENT_TYPE]),
+        (&"no-store".parse().unwrap(), &"text/html; charset=utf-8".parse().unwrap())
+    );
     let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
     let html = response.text().await.unwrap();
@@ -128,7 +135,11 @@ async fn everybody_else_follows_an_invitation_as_any_link() {
     let (base, token) = (app.serve().await, invitation(&app, json!({})).await);
     let path = format!("/invite/{token}");
     for agent in [BROWSER, IPHONE, ANDROID] {
-        assert_eq!(location(&open(&app, &base, &path, agent).await).host_str(), Some("acme.example"), "no app: {agent}");
+        assert_eq!(
+            location(&open(&app, &base, &path, agent).await).host_str(),
+            Some("acme.example"),
+            "no app: {agent}"
+        );
     }
     let link = app.data("query($t: String!) { link(token: $t) { deepLink } }", json!({ "t": token })).await;
     assert_eq!(link["link"]["deepLink"], Value::Null);
@@ -192,9 +203,21 @@ async fn apps_are_named_as_their_stores_do() {
     let store = "https://apps.apple.com/app/id1";
     check(json!({ "iosApp": { "appIds": ["acme"], "storeUrl": store } }), json!(["iosApp", "appIds", "0"])).await;
     check(json!({ "iosApp": { "appIds": [], "storeUrl": store } }), json!(["iosApp", "appIds"])).await;
-    check(json!({ "iosApp": { "appIds": ["ABCDE12345.a"], "storeUrl": "https://evil.example/" } }), json!(["iosApp", "storeUrl"])).await;
-    check(json!({ "androidApp": { "packageName": "acme", "fingerprints": [fingerprint()] } }), json!(["androidApp", "packageName"])).await;
-    check(json!({ "androidApp": { "packageName": "com.acme", "fingerprints": ["AB"] } }), json!(["androidApp", "fingerprints", "0"])).await;
+    check(
+        json!({ "iosApp": { "appIds": ["ABCDE12345.a"], "storeUrl": "https://evil.example/" } }),
+        json!(["iosApp", "storeUrl"]),
+    )
+    .await;
+    check(
+        json!({ "androidApp": { "packageName": "acme", "fingerprints": [fingerprint()] } }),
+        json!(["androidApp", "packageName"]),
+    )
+    .await;
+    check(
+        json!({ "androidApp": { "packageName": "com.acme", "fingerprints": ["AB"] } }),
+        json!(["androidApp", "fingerprints", "0"]),
+    )
+    .await;
     let kept = set(&app, apps()).await;
     assert_eq!(kept["brand"]["androidApp"], apps()["androidApp"], "{kept}");
     assert_eq!(kept["brand"]["probabilisticClaims"], false);
@@ -205,7 +228,8 @@ async fn of_a_thousand_who_claim_a_link_for_one_at_once_one_gets_it() {
     let app = setting().await;
     let token = invitation(&app, json!({ "singleUse": true })).await;
     app.serve().await;
-    let claims = stream::iter(0..1_000).map(|index| claim(&app, json!({ "token": token, "userId": format!("u{index}") })));
+    let claims =
+        stream::iter(0..1_000).map(|index| claim(&app, json!({ "token": token, "userId": format!("u{index}") })));
     let answers: Vec<Value> = claims.buffer_unordered(64).collect().await;
     let winners: Vec<&Value> = answers.iter().filter(|answer| !answer["link"].is_null()).collect();
     assert_eq!(winners.len(), 1, "{winners:?}");
@@ -232,11 +256,15 @@ async fn a_likely_match_is_off_until_it_is_wanted_and_never_pays() {
     let stop = tokio_util::sync::CancellationToken::new();
     let served = tokio::spawn(grapevine::http::serve(behind, listener, stop.clone()));
     let visit = async |token: &str, agent: &str, ip: &str| {
-        let request = app.client.get(format!("{base}/invite/{token}")).header(USER_AGENT, agent).header("x-forwarded-for", ip);
+        let request =
+            app.client.get(format!("{base}/invite/{token}")).header(USER_AGENT, agent).header("x-forwarded-for", ip);
         assert!(request.send().await.unwrap().status().as_u16() < 400);
     };
-    let (first, second) = (invitation(&app, json!({})).await, invitation(&app, json!({ "memberExternalId": "zoe" })).await);
-    let likely = async |user: &str, ip: &str, agent: &str| claim(&app, json!({ "userId": user, "ip": ip, "userAgent": agent })).await;
+    let (first, second) =
+        (invitation(&app, json!({})).await, invitation(&app, json!({ "memberExternalId": "zoe" })).await);
+    let likely = async |user: &str, ip: &str, agent: &str| {
+        claim(&app, json!({ "userId": user, "ip": ip, "userAgent": agent })).await
+    };
 
     visit(&first, IPHONE, "203.0.113.9").await;
     let off = likely("bob", "203.0.113.200", "iPhone").await;
@@ -257,7 +285,11 @@ async fn a_likely_match_is_off_until_it_is_wanted_and_never_pays() {
     visit(&second, IPHONE, "203.0.113.10").await;
     app.advance(TimeDelta::minutes(15));
     let found = likely("eve", "203.0.113.1", "iPhone").await;
-    assert_eq!((&found["referrer"], &found["candidates"], &found["confidence"]), (&Value::Null, &json!(2), &json!(0.3375)), "{found}");
+    assert_eq!(
+        (&found["referrer"], &found["candidates"], &found["confidence"]),
+        (&Value::Null, &json!(2), &json!(0.3375)),
+        "{found}"
+    );
     for (ip, agent) in [("203.0.114.1", "iPhone"), ("203.0.113.1", "Mozilla/5.0 (X11; Linux)")] {
         assert!(likely("mia", ip, agent).await["userErrors"][0]["code"].is_string(), "{ip} {agent}");
     }
@@ -268,10 +300,14 @@ async fn a_likely_match_is_off_until_it_is_wanted_and_never_pays() {
     // Bob joins and becomes active: nobody is his referrer, and nothing is owed.
     assert_eq!(app.sql_count("select count(*) from events where event_type = 'open'").await, 0);
     let source = app.source().await;
-    let events = json!([{ "event_type": "signup", "user_id": "bob" }, { "event_type": "activation", "user_id": "bob" }]);
+    let events =
+        json!([{ "event_type": "signup", "user_id": "bob" }, { "event_type": "activation", "user_id": "bob" }]);
     assert_eq!(app.post_signed(&source, &events).await.0, 202);
     app.drain().await;
-    assert_eq!(app.sql_count("select count(*) from members where external_id = 'bob' and referrer_id is null").await, 1);
+    assert_eq!(
+        app.sql_count("select count(*) from members where external_id = 'bob' and referrer_id is null").await,
+        1
+    );
     assert_eq!(app.sql_count("select count(*) from rewards").await, 0);
 
     // A token that turns up later makes the match certain.

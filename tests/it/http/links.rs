@@ -56,7 +56,11 @@ async fn a_link_has_a_name_that_no_other_link_of_the_brand_ever_gets() {
     app.data("mutation($l: ID!) { revokeLink(input: {linkId: $l}) { link { id } } }", json!({ "l": link["id"] })).await;
     assert_eq!(get(&app, "/r/acme/spring-sale", &[]).await.status(), StatusCode::GONE);
     let taken = json!([{ "code": "CONFLICT", "path": ["slug"] }]);
-    assert_eq!(generate(&app, json!({ "slug": "spring-sale" })).await["userErrors"], taken, "revoked, and still its own");
+    assert_eq!(
+        generate(&app, json!({ "slug": "spring-sale" })).await["userErrors"],
+        taken,
+        "revoked, and still its own"
+    );
     for slug in ["ab", "-ab", "ab-", "Spring", "a b", "a/b", "ä-b", &"x".repeat(65)] {
         let refused = generate(&app, json!({ "slug": slug })).await;
         assert_eq!(refused["userErrors"], json!([{ "code": "INVALID", "path": ["slug"] }]), "{slug}");
@@ -80,7 +84,10 @@ async fn links_stand_under_the_brands_own_host() {
     for host in ["go.acme.example", "L.acme.example:8080"] {
         location(&get(&app, "/r/spring-sale", &[(HOST.as_str(), host)]).await);
     }
-    assert_eq!(get(&app, "/r/spring-sale", &[(HOST.as_str(), "go.globex.example")]).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        get(&app, "/r/spring-sale", &[(HOST.as_str(), "go.globex.example")]).await.status(),
+        StatusCode::NOT_FOUND
+    );
 
     // A host is one brand's.
     app.execute("insert into brands (id, slug, name, currency, shard, created_at) select gen_random_uuid(), 'globex', 'Globex', 'USD', 1, now();
@@ -96,18 +103,30 @@ async fn links_stand_under_the_brands_own_host() {
 #[tokio::test]
 async fn phones_are_led_to_destinations_of_their_own() {
     let app = setting().await;
-    let made = generate(&app, json!({ "iosUrl": "https://acme.example/ios?x=1", "androidUrl": "https://acme.example/android",
-                                      "utm": { "source": "tiktok", "medium": "affiliate", "content": "blue button" } })).await;
+    let made = generate(
+        &app,
+        json!({ "iosUrl": "https://acme.example/ios?x=1", "androidUrl": "https://acme.example/android",
+                                      "utm": { "source": "tiktok", "medium": "affiliate", "content": "blue button" } }),
+    )
+    .await;
     let link = &made["link"];
     assert_eq!(link["utm"], json!({ "source": "tiktok", "medium": "affiliate", "content": "blue button" }), "{made}");
-    assert!(link["iosUrl"].as_str().unwrap().starts_with("https://acme.example/ios?x=1&utm_source=tiktok&utm_medium=affiliate&"));
+    assert!(
+        link["iosUrl"]
+            .as_str()
+            .unwrap()
+            .starts_with("https://acme.example/ios?x=1&utm_source=tiktok&utm_medium=affiliate&")
+    );
     let path = format!("/r/{}", link["token"].as_str().unwrap());
     for (agent, expected) in [(IPHONE, "/ios"), (ANDROID, "/android"), (BROWSER, "/p")] {
         let response = get(&app, &path, &[(USER_AGENT.as_str(), agent)]).await;
         assert_eq!(response.headers()["cache-control"], "no-store");
         let url = location(&response);
         assert_eq!(url.path(), expected);
-        assert!(url.query().unwrap().contains("utm_content=blue+button") && url.query().unwrap().contains("gv_click=event_"));
+        assert!(
+            url.query().unwrap().contains("utm_content=blue+button")
+                && url.query().unwrap().contains("gv_click=event_")
+        );
     }
     for field in ["iosUrl", "androidUrl"] {
         let refused = generate(&app, json!({ field: "myapp://open" })).await;
@@ -125,7 +144,10 @@ async fn a_qr_code_leads_to_the_short_address() {
     let path = Url::parse(made["link"]["qrCodeUrl"].as_str().unwrap()).unwrap().path().to_owned();
     assert_eq!(path, "/qr/acme/poster.svg");
     let svg = get(&app, &path, &[]).await;
-    assert_eq!((&svg.headers()[CONTENT_TYPE], &svg.headers()["cache-control"]), (&"image/svg+xml".parse().unwrap(), &"public, max-age=3600".parse().unwrap()));
+    assert_eq!(
+        (&svg.headers()[CONTENT_TYPE], &svg.headers()["cache-control"]),
+        (&"image/svg+xml".parse().unwrap(), &"public, max-age=3600".parse().unwrap())
+    );
     assert!(svg.text().await.unwrap().contains("<svg"));
 
     let image = get(&app, "/qr/acme/poster.png?size=400", &[]).await;
@@ -146,7 +168,13 @@ async fn a_qr_code_leads_to_the_short_address() {
         }
     }
     assert!((0..400).all(|at| !is_dark(at, 3) && !is_dark(3, at)), "white around it");
-    for path in ["/qr/acme/poster", "/qr/acme/poster.gif", "/qr/acme/poster.png?size=9999", "/qr/acme/poster.png?size=x", "/qr/nothing.svg"] {
+    for path in [
+        "/qr/acme/poster",
+        "/qr/acme/poster.gif",
+        "/qr/acme/poster.png?size=9999",
+        "/qr/acme/poster.png?size=x",
+        "/qr/nothing.svg",
+    ] {
         assert_eq!(get(&app, path, &[]).await.status(), StatusCode::NOT_FOUND, "{path}");
     }
     let token = format!("/qr/{}.svg", made["link"]["token"].as_str().unwrap());
@@ -165,7 +193,10 @@ async fn people_are_counted_and_what_only_looks_is_counted_apart() {
     let url = format!("{}{path}", app.serve().await);
     app.client.head(url).header(USER_AGENT, BROWSER).send().await.unwrap();
     let ahead = get(&app, &path, &[(USER_AGENT.as_str(), BROWSER), ("sec-purpose", "prefetch;prerender")]).await;
-    assert_eq!((ahead.status(), &ahead.headers()["cache-control"]), (StatusCode::SERVICE_UNAVAILABLE, &"no-store".parse().unwrap()));
+    assert_eq!(
+        (ahead.status(), &ahead.headers()["cache-control"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &"no-store".parse().unwrap())
+    );
     app.drain().await;
     let query = "query($t: String!) { link(token: $t) { clicks views } }";
     let link = app.data(query, json!({ "t": made["link"]["token"] })).await["link"].take();
@@ -177,7 +208,10 @@ async fn people_are_counted_and_what_only_looks_is_counted_apart() {
 async fn the_script_is_small_and_can_be_kept() {
     let app = setting().await;
     let response = get(&app, "/gv.js", &[]).await;
-    assert_eq!((&response.headers()[CONTENT_TYPE], &response.headers()["cache-control"]), (&"text/javascript; charset=utf-8".parse().unwrap(), &"public, max-age=3600".parse().unwrap()));
+    assert_eq!(
+        (&response.headers()[CONTENT_TYPE], &response.headers()["cache-control"]),
+        (&"text/javascript; charset=utf-8".parse().unwrap(), &"public, max-age=3600".parse().unwrap())
+    );
     assert!(response.bytes().await.unwrap().len() <= 1_024);
 }
 
