@@ -3,8 +3,9 @@
 //! This file is the map. Modules stand in dependency order: **a module imports only from modules above it**, and
 //! `tests/it/tidy.rs` rejects everything else. Start at `worker/pipeline.rs` for the life of an event.
 
-// Ground: ids, money, time, chance, pages, limits, and the one error type.
+// Ground: ids, money, time, chance, pages, limits, the one error type; addresses and what they carry.
 pub mod base;
+pub mod urls;
 
 // Plumbing.
 pub mod config;
@@ -18,6 +19,7 @@ pub mod ledger;
 pub mod outbox;
 
 // Nouns.
+pub mod brands;
 pub mod creators;
 pub mod campaigns;
 pub mod members;

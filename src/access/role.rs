@@ -32,7 +32,7 @@ pub enum Permission {
     ReviewFraud,
     /// Send events.
     Ingest,
-    /// Make and revoke API keys and webhook sources.
+    /// Make and revoke API keys and webhook sources, and change the brand's settings.
     Administer,
 }
 
@@ -75,7 +75,7 @@ impl Permission {
             Self::WriteMoney => "change rewards",
             Self::ReviewFraud => "decide on fraud alerts",
             Self::Ingest => "send events",
-            Self::Administer => "manage keys and webhook sources",
+            Self::Administer => "manage keys, webhook sources and the brand's settings",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -17,6 +17,7 @@ use crate::db::schema::attribution_records as records;
 use crate::db::{Conn, sql};
 use crate::events::TouchKind;
 use crate::journeys::{self, Conversion, Decision};
+use crate::urls::{AdClicks, Channel};
 
 /// A part of the credit of a conversion.
 #[derive(Clone, Debug, PartialEq)]
@@ -342,6 +343,8 @@ pub struct Touchpoint {
     pub link_id: Option<Uuid>,
     pub campaign_id: Option<Uuid>,
     pub platform: Platform,
+    pub channel: Option<Channel>,
+    pub ad_clicks: AdClicks,
     pub decision: Decision,
 }
 
@@ -365,6 +368,10 @@ struct TouchpointRow {
     campaign_id: Option<Uuid>,
     #[diesel(sql_type = Text)]
     platform: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    channel: Option<String>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    ad_clicks: Option<serde_json::Value>,
     #[diesel(sql_type = Text)]
     decision: String,
 }
@@ -373,7 +380,7 @@ struct TouchpointRow {
 pub async fn touchpoints_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Touchpoint>> {
     let rows: Vec<TouchpointRow> =
         sql("select id, kind, occurred_at, recorded_at, creator_id, referrer_id, link_id, campaign_id, platform,
-                decision
+                channel, ad_clicks, decision
          from touchpoints where brand_id = $1 and id = any ($2)")
         .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<Array<SqlUuid>, _>(ids)
@@ -390,6 +397,8 @@ pub async fn touchpoints_by_ids(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) ->
             link_id: row.link_id,
             campaign_id: row.campaign_id,
             platform: Platform::from_column(&row.platform)?,
+            channel: row.channel.as_deref().map(Channel::from_column).transpose()?,
+            ad_clicks: journeys::ad_clicks_of_column(row.ad_clicks)?,
             decision: Decision::from_column(&row.decision)?,
         };
         Ok((row.id, touchpoint))

@@ -158,6 +158,8 @@ mod tests {
             campaign_id: Some(Uuid::nil()),
             platform: Platform::Web,
             sub_id: None,
+            channel: None,
+            ad_clicks: crate::urls::AdClicks::new(),
             ip_hash: None,
             device_hash: None,
             agent_class: AgentClass::Browser,

@@ -16,8 +16,28 @@ pub const EVENTS_PER_REQUEST_MAX: usize = 1_000;
 pub const PROPERTIES_BYTES_MAX: usize = 4 * 1024;
 /// Any single text field of an event.
 pub const EVENT_TEXT_BYTES_MAX: usize = 512;
-/// A URL field of an event.
+/// The URL of an event: addresses with the marks of several advertising platforms grow long.
+pub const EVENT_URL_BYTES_MAX: usize = 8 * 1024;
+/// Advertising platforms' names of a click that are kept of one event.
+pub const AD_CLICKS_MAX: usize = 8;
+/// An address that a link or a campaign leads to.
 pub const URL_BYTES_MAX: usize = 2_048;
+/// A host name, as the domain name system allows.
+pub const HOST_BYTES_MAX: usize = 253;
+/// Hosts that a brand's links may lead to.
+pub const ALLOWED_HOSTS_MAX: usize = 100;
+/// Hosts under which a brand's links may stand.
+pub const LINK_HOSTS_MAX: usize = 20;
+/// Identifiers of a brand's app, or certificates that sign it.
+pub const APP_IDS_MAX: usize = 10;
+/// How long a visit can lead to a likely match of an app's first open.
+pub const LIKELY_MATCH_MINUTES: i64 = 30;
+/// Links that a likely match is looked for among.
+pub const LIKELY_LINKS_MAX: i64 = 100;
+/// Visits that are too old for a likely match and are deleted with a new one.
+pub const VISITS_PRUNED_MAX: i64 = 100;
+/// Pixels of the side of a QR code as an image.
+pub const QR_PIXELS_MAX: u32 = 2_048;
 
 /// Webhook sources of one brand.
 pub const WEBHOOK_SOURCES_MAX: i64 = 1_000;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::access::{Permission, Scope};
 use crate::base::{Code, Currency, Env, Error, Money, Result, derived_id};
+use crate::brands;
 use crate::db::Conn;
 use crate::ledger;
 use crate::text_enum;
@@ -22,8 +23,7 @@ pub use policy::{
     SignalPolicy,
 };
 pub use rules::{
-    AVAILABLE_MODELS, AttributionDraft, CampaignChange, DESTINATION_EXPECTED, FraudDraft, NewCampaign, PoliciesDraft,
-    RewardDraft, TierDraft, is_destination,
+    AVAILABLE_MODELS, AttributionDraft, CampaignChange, FraudDraft, NewCampaign, PoliciesDraft, RewardDraft, TierDraft,
 };
 pub use store::{CampaignFilter, by_ids, by_slug, count, page, policies_by_versions};
 
@@ -58,7 +58,7 @@ pub struct Campaign {
 /// Makes a campaign with the first version of its policies, and funds its budget.
 pub async fn create(conn: &mut Conn, scope: &Scope, env: &Env, input: &NewCampaign) -> Result<Uuid> {
     scope.require(Permission::WriteGrowth)?;
-    rules::check_new(input)?;
+    rules::check_new(input, &allowed_hosts(conn, scope, input.destination_url.as_deref()).await?)?;
     let currency = input.budget.map_or(scope.currency, |budget| budget.currency);
     let policies = rules::first_policies(input.objective, &input.policies, currency)?;
     let campaign = Campaign {
@@ -90,7 +90,9 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, change:
     let mut campaign = campaign.ok_or_else(|| Error::not_found(&["campaignId"], "There is no such campaign."))?;
     campaign.starts_at = change.starts_at.unwrap_or(campaign.starts_at);
     campaign.ends_at = change.ends_at.unwrap_or(campaign.ends_at);
-    rules::check_change(change, campaign.starts_at, campaign.ends_at)?;
+    let url = change.destination_url.as_ref().and_then(|url| url.as_deref());
+    let hosts = allowed_hosts(conn, scope, url).await?;
+    rules::check_change(change, campaign.starts_at, campaign.ends_at, &hosts)?;
     let key = (id, campaign.policy_version);
     let current = policies_by_versions(conn, scope, &[key]).await?.remove(&key);
     let current = current.ok_or_else(|| Error::fault("reading a campaign's policies", "they are gone"))?;
@@ -108,6 +110,11 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, change:
     campaign.status = change.status.unwrap_or(campaign.status);
     campaign.destination_url = change.destination_url.clone().unwrap_or(campaign.destination_url);
     store::update(conn, scope, &campaign).await
+}
+
+/// The hosts that a destination may lie on, where there is one to check.
+async fn allowed_hosts(conn: &mut Conn, scope: &Scope, url: Option<&str>) -> Result<Vec<String>> {
+    if url.is_none() { Ok(Vec::new()) } else { Ok(brands::settings(conn, scope).await?.allowed_hosts) }
 }
 
 /// Funds the difference. What was promised out of a budget cannot be taken back from under it.

@@ -7,6 +7,7 @@ mod flags;
 mod import;
 mod import_events;
 mod keys;
+mod lint_url;
 mod post;
 mod replay;
 mod send_event;
@@ -59,6 +60,8 @@ enum Command {
     Import(import::ImportCommand),
     /// Take quarantined and dead events in again, with today's rules and names, or give them up
     Replay(Box<replay::Replay>),
+    /// Say what an address with utm_* parameters and identifiers carries, and what is wrong with it; ends with 1 on an error
+    LintUrl(lint_url::LintUrl),
     /// Send one signed test event to a webhook source
     SendEvent(Box<send_event::SendEvent>),
 }
@@ -84,6 +87,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Demo(command) => command.run(&context).await?,
         Command::Import(command) => command.run(&context).await?,
         Command::Replay(command) => command.run(&context).await?,
+        Command::LintUrl(command) => return command.run(&context).await,
         Command::SendEvent(command) => return command.run(&context).await,
     }
     Ok(ExitCode::SUCCESS)

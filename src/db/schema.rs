@@ -59,6 +59,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    brand_hosts (brand_id, host) {
+        brand_id -> Uuid,
+        host -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    brand_settings (brand_id) {
+        brand_id -> Uuid,
+        allowed_hosts -> Array<Nullable<Text>>,
+        changed_at -> Timestamptz,
+        ios_app_ids -> Array<Nullable<Text>>,
+        ios_store_url -> Nullable<Text>,
+        android_package -> Nullable<Text>,
+        android_fingerprints -> Array<Nullable<Text>>,
+        is_probabilistic -> Bool,
+    }
+}
+
+diesel::table! {
     brands (id) {
         id -> Uuid,
         slug -> Text,
@@ -317,6 +338,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_visits (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        link_id -> Uuid,
+        network_hash -> Bytea,
+        device -> Text,
+        visited_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     links (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -338,6 +370,12 @@ diesel::table! {
         signup_count -> Int8,
         conversion_count -> Int8,
         created_at -> Timestamptz,
+        slug -> Nullable<Text>,
+        ios_url -> Nullable<Text>,
+        android_url -> Nullable<Text>,
+        view_count -> Int8,
+        is_single_use -> Bool,
+        redeemed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -515,6 +553,8 @@ diesel::table! {
         agent_class -> Text,
         has_consent -> Bool,
         decision -> Text,
+        channel -> Nullable<Text>,
+        ad_clicks -> Nullable<Jsonb>,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::campaigns::{
 };
 use crate::creators::{self, NewCreator, NewPlatformAccount, Platform};
 use crate::db::Conn;
-use crate::links::{self, NewLink, NewOwner};
+use crate::links::{self, NewLink, NewOwner, NewUtm};
 
 /// The lifetime of the demo's links.
 const LINK_TTL_SECONDS: i64 = 365 * 24 * 3_600;
@@ -240,6 +240,11 @@ async fn make_links(
             platform: platform(*creator, *campaign),
             sub_id: None,
             destination_url: None,
+            ios_url: None,
+            android_url: None,
+            slug: None,
+            utm: NewUtm::default(),
+            is_single_use: false,
             ttl_seconds: Some(LINK_TTL_SECONDS),
         })
         .collect();

@@ -15,6 +15,7 @@ use crate::base::Result;
 use crate::creators::Platform;
 use crate::db::Conn;
 use crate::text_enum;
+use crate::urls::{AdClicks, Channel};
 
 pub use days::{keep, log_begins_at, open_day, span_of};
 pub use store::{Attempts, Head, Place, Position, Reader, Row};
@@ -91,6 +92,12 @@ pub struct Event {
     pub platform: Option<Platform>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sub_id: Option<String>,
+    /// The channel group of what led here, as the link or the address tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// What advertising platforms call the click, by parameter (`gclid`, `fbclid`, ...).
+    #[serde(default, skip_serializing_if = "AdClicks::is_empty")]
+    pub ad_clicks: AdClicks,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_hash: Option<Hash16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

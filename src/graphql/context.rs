@@ -1,15 +1,19 @@
 //! What a resolver has in hand: the process, who asks, and the loaders of this one request. It is never shared between requests.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID};
 use scoped_futures::{ScopedBoxFuture, ScopedFutureExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::loaders::Loaders;
 use crate::access::{self, Permission, Scope};
 use crate::app::App;
 use crate::base::{Error, Kind, Result};
+use crate::brands::{self, Home};
 use crate::db::{Conn, PooledConn};
 use crate::kv::{Limit, Wait};
 
@@ -19,18 +23,24 @@ pub struct RequestContext {
     pub app: App,
     pub scope: Scope,
     pub loaders: Loaders,
+    home: Arc<OnceCell<Home>>,
 }
 
 impl RequestContext {
     /// What one operation of this bearer needs.
     #[must_use]
     pub fn new(app: &App, scope: Scope) -> Self {
-        Self { app: app.clone(), loaders: Loaders::new(&app.db, &scope), scope }
+        Self { app: app.clone(), loaders: Loaders::new(&app.db, &scope), scope, home: Arc::default() }
     }
 
     /// A connection. Give it back (drop it) before asking a loader, which takes one of its own.
     pub async fn conn(&self) -> Result<PooledConn> {
         self.app.db.conn().await
+    }
+
+    /// Where the brand's links stand, read once for all links of the request.
+    pub async fn home(&self) -> Result<&Home> {
+        self.home.get_or_try_init(async || brands::home(&mut *self.conn().await?, &self.scope).await).await
     }
 
     /// Takes the cost of a document from what the bearer's key may spend.

@@ -30,6 +30,50 @@ pub enum Platform {
     Other,
 }
 
+/// A channel group, by the default rules of Google Analytics 4.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::urls::Channel")]
+pub enum Channel {
+    /// The address was typed in, or says that nothing led there.
+    Direct,
+    /// An advertisement over several networks.
+    CrossNetwork,
+    /// A paid place on a shopping site, or a paid campaign for a shop.
+    PaidShopping,
+    /// A paid place on a search engine.
+    PaidSearch,
+    /// A paid place on a social network.
+    PaidSocial,
+    /// A paid place on a video site.
+    PaidVideo,
+    /// A display advertisement.
+    Display,
+    /// Any other paid place.
+    PaidOther,
+    /// A shopping site, or a campaign for a shop.
+    OrganicShopping,
+    /// A social network.
+    OrganicSocial,
+    /// A video site.
+    OrganicVideo,
+    /// A search engine.
+    OrganicSearch,
+    /// A link on another site or in an app, or a member's invitation.
+    Referral,
+    /// A mail.
+    Email,
+    /// A partner's site.
+    Affiliates,
+    /// Something that is listened to.
+    Audio,
+    /// A text message.
+    Sms,
+    /// A notification on a phone.
+    MobilePush,
+    /// A source and medium that no rule knows.
+    Unassigned,
+}
+
 /// How the credit of a conversion is divided over its touches.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[graphql(remote = "crate::campaigns::AttributionModel")]

@@ -1,6 +1,6 @@
 //! Touchpoints and conversions in the API.
 
-use async_graphql::{Context, Enum, ID, Object, Result};
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use super::context::to_id;
 use super::fraud::FraudDecision;
 use super::node::require_growth;
 use super::scalars::Money;
-use super::{Campaign, Creator, Link, Member, Platform, RequestContext, RequestExt};
+use super::{Campaign, Channel, Creator, Link, Member, Platform, RequestContext, RequestExt};
 use crate::attribution::reads;
 use crate::base::{self, Cursor, Kind, Page, Slice};
 use crate::journeys;
@@ -35,6 +35,15 @@ pub enum TouchKind {
     Conversion,
 }
 
+/// A click as an advertising platform names it: what tells that platform which of its clicks led to a conversion.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct AdClick {
+    /// The parameter of the address, for example `gclid`.
+    pub parameter: String,
+    /// Its value, as it came.
+    pub value: String,
+}
+
 /// One act of a person that somebody may be credited for.
 #[derive(Clone, Debug)]
 pub struct Touchpoint(pub reads::Touchpoint);
@@ -57,6 +66,8 @@ impl From<&journeys::Touch> for Touchpoint {
             link_id: touch.link_id,
             campaign_id: touch.campaign_id,
             platform: touch.platform,
+            channel: touch.channel,
+            ad_clicks: touch.ad_clicks.clone(),
             decision: touch.decision,
         })
     }
@@ -129,6 +140,17 @@ impl Touchpoint {
     /// Where it happened.
     async fn platform(&self) -> Platform {
         self.0.platform.into()
+    }
+
+    /// The channel group of what led here, as the link or the address of the page tells; null where neither does.
+    async fn channel(&self) -> Option<Channel> {
+        self.0.channel.map(Into::into)
+    }
+
+    /// What advertising platforms call the click, as the address of the page told it.
+    async fn ad_clicks(&self) -> Vec<AdClick> {
+        let clicks = self.0.ad_clicks.iter();
+        clicks.map(|(parameter, value)| AdClick { parameter: parameter.clone(), value: value.clone() }).collect()
     }
 
     /// What the fraud rules made of it.

@@ -8,8 +8,21 @@ use super::context::parse_id;
 use super::scalars::Url;
 use super::{Link, Platform, RequestContext, RequestExt};
 use crate::base::{self, Error, Kind};
-use crate::links::{self, NewLink, NewOwner};
+use crate::links::{self, NewLink, NewOwner, NewUtm};
 use crate::payload;
+
+/// What the `utm_*` parameters of a link say in place of the usual; `utm_campaign` is always the campaign's slug.
+#[derive(InputObject, Clone, Debug)]
+pub struct UtmInput {
+    /// `utm_source`; left out: the creator's handle, or `member`.
+    source: Option<String>,
+    /// `utm_medium`; left out: `creator` or `referral`.
+    medium: Option<String>,
+    /// `utm_content`.
+    content: Option<String>,
+    /// `utm_term`.
+    term: Option<String>,
+}
 
 /// A new link of a campaign. Pass exactly one owner.
 #[derive(InputObject, Clone, Debug)]
@@ -29,6 +42,17 @@ pub struct GenerateLinkInput {
     sub_id: Option<String>,
     /// Where the link leads: an http or https address; left out: the campaign's own.
     destination_url: Option<Url>,
+    /// Where iPhones and iPads are led instead.
+    ios_url: Option<Url>,
+    /// Where Android devices are led instead.
+    android_url: Option<Url>,
+    /// A name that people can read, unique in the brand: 3 to 64 lower-case letters, digits and hyphens. No other link ever gets it.
+    slug: Option<String>,
+    /// What `utm_*` says in place of the usual, or beside it.
+    utm: Option<UtmInput>,
+    /// Whether the first claim of the link is the only one.
+    #[graphql(default)]
+    single_use: bool,
     /// The lifetime, from a minute to 5 years; left out: 7 days.
     ttl_seconds: Option<i32>,
     /// Makes a replay return the first result.
@@ -72,6 +96,12 @@ payload! {
     GenerateLinksPayload {
         /// The new links, in the order asked for.
         links: Vec<Link>
+    }
+}
+
+impl UtmInput {
+    fn read(self) -> NewUtm {
+        NewUtm { source: self.source, medium: self.medium, content: self.content, term: self.term }
     }
 }
 
@@ -168,6 +198,11 @@ fn to_new(input: GenerateLinkInput, prefix: &[&str]) -> base::Result<NewLink> {
         platform: input.platform.into(),
         sub_id: input.sub_id,
         destination_url: input.destination_url.map(|url| url.0),
+        ios_url: input.ios_url.map(|url| url.0),
+        android_url: input.android_url.map(|url| url.0),
+        slug: input.slug,
+        utm: input.utm.map(UtmInput::read).unwrap_or_default(),
+        is_single_use: input.single_use,
         ttl_seconds: input.ttl_seconds.map(i64::from),
     })
 }

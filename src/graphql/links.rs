@@ -10,6 +10,7 @@ use super::node::require_growth;
 use super::scalars::Url;
 use super::{Campaign, Creator, Member, Platform, RequestContext, RequestExt};
 use crate::base::{Error, Kind};
+use crate::creators::Platform as Device;
 use crate::links::{self, Owner};
 
 /// Who owns a link or earns a reward.
@@ -32,9 +33,9 @@ impl LinkOwner {
 /// The parameters that analytics tools read from the destination.
 #[derive(SimpleObject, Clone, Debug)]
 pub struct Utm {
-    /// `utm_source`: the creator's handle, or `member`.
+    /// `utm_source`: the creator's handle, or `member`, unless the link was made with another.
     pub source: String,
-    /// `utm_medium`: `creator` or `referral`.
+    /// `utm_medium`: `creator` or `referral`, unless the link was made with another.
     pub medium: String,
     /// `utm_campaign`: the campaign's slug.
     pub campaign: String,
@@ -76,14 +77,44 @@ impl Link {
         &self.0.token
     }
 
-    /// The destination with the identifier chain, as the redirect leads to it.
-    async fn url(&self) -> Url {
-        Url(self.0.url(None))
+    /// The name that people can read in its place, if it has one.
+    async fn slug(&self) -> Option<&str> {
+        self.0.slug.as_deref()
     }
 
-    /// The address to share.
+    /// The destination with the identifier chain, as the redirect leads to it.
+    async fn url(&self) -> Url {
+        Url(self.0.url(Device::Web, None))
+    }
+
+    /// The same for iPhones and iPads; null where they are led to the destination of all.
+    async fn ios_url(&self) -> Option<Url> {
+        self.0.ios_url.as_ref().map(|_| Url(self.0.url(Device::Ios, None)))
+    }
+
+    /// The same for Android devices; null where they are led to the destination of all.
+    async fn android_url(&self) -> Option<Url> {
+        self.0.android_url.as_ref().map(|_| Url(self.0.url(Device::Android, None)))
+    }
+
+    /// The address to share: by its name where it has one, under the brand's first host where it has any.
     async fn short_url(&self, ctx: &Context<'_>) -> Result<Url> {
-        Ok(Url(self.0.short_url(&ctx.request()?.app.settings.public_url)))
+        let request = ctx.request()?;
+        Ok(Url(self.0.short_url(&request.app.settings.public_url, request.home().await?)))
+    }
+
+    /// The address that opens the brand's app where it is installed, and leads to its store where it is not; null where the brand has no
+    /// app.
+    async fn deep_link(&self, ctx: &Context<'_>) -> Result<Option<Url>> {
+        let request = ctx.request()?;
+        let home = request.home().await?;
+        Ok(home.has_app.then(|| Url(self.0.invitation_url(&request.app.settings.public_url, home))))
+    }
+
+    /// The QR code of the address to share, as SVG; with `.png?size=512` at its end as an image of so many pixels.
+    async fn qr_code_url(&self, ctx: &Context<'_>) -> Result<Url> {
+        let request = ctx.request()?;
+        Ok(Url(self.0.qr_url(&request.app.settings.public_url, request.home().await?)))
     }
 
     /// Whose link it is.
@@ -117,6 +148,16 @@ impl Link {
         self.0.created_at
     }
 
+    /// Whether the first claim of the link is the only one.
+    async fn single_use(&self) -> bool {
+        self.0.is_single_use
+    }
+
+    /// When a link of a single use was claimed.
+    async fn redeemed_at(&self) -> Option<DateTime<Utc>> {
+        self.0.redeemed_at
+    }
+
     /// From when on it does not resolve.
     async fn expires_at(&self) -> Option<DateTime<Utc>> {
         self.0.expires_at
@@ -130,6 +171,11 @@ impl Link {
     /// Clicks by people: not by bots, previews or frauds.
     async fn clicks(&self) -> i32 {
         to_int(self.0.click_count)
+    }
+
+    /// Looks without a click: previews of messengers, prefetches of browsers, HEAD.
+    async fn views(&self) -> i32 {
+        to_int(self.0.view_count)
     }
 
     /// Sign-ups through the link.

@@ -11,6 +11,7 @@ pub mod scalars;
 
 mod attribution;
 mod batches;
+mod brand_changes;
 mod brands;
 mod campaign_changes;
 mod campaigns;
@@ -51,7 +52,7 @@ pub use brands::{Brand, Viewer};
 pub use campaigns::Campaign;
 pub use context::{RequestContext, RequestExt};
 pub use creators::Creator;
-pub use enums::{AttributionModel, Platform, RewardKind};
+pub use enums::{AttributionModel, Channel, Platform, RewardKind};
 pub use links::{Link, LinkOwner};
 pub use members::Member;
 pub use node::Node;
@@ -95,6 +96,7 @@ pub struct Mutation(
     fraud::FraudMutation,
     ingest::IngestMutation,
     event_changes::EventMutation,
+    brand_changes::BrandMutation,
 );
 
 /// The schema of a running process, with every limit set. Each request brings its own [`RequestContext`] as data.

@@ -28,7 +28,14 @@ pub(super) fn router(house: House) -> Router {
         .route("/graphql", any(graphql::graphql))
         .route("/webhooks/{source}", post(webhooks::receive).fallback(webhooks::handshake))
         .route("/r/{token}", get(links::follow))
-        .route("/invite/{token}", get(links::follow))
+        .route("/r/{brand}/{slug}", get(links::follow_of_brand))
+        .route("/qr/{token}", get(links::qr))
+        .route("/qr/{brand}/{slug}", get(links::qr_of_brand))
+        .route("/gv.js", get(links::script))
+        .route("/invite/{token}", get(links::invite))
+        .route("/invite/{brand}/{slug}", get(links::invite_of_brand))
+        .route("/.well-known/apple-app-site-association", get(links::apple_app_site_association))
+        .route("/.well-known/assetlinks.json", get(links::asset_links))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
@@ -48,7 +55,10 @@ fn route_of(path: &str) -> &'static str {
         "/healthz" => "/healthz",
         "/readyz" => "/readyz",
         "/metrics" => "/metrics",
+        _ if path.starts_with("/.well-known/") => "/.well-known/{file}",
         _ if path.starts_with("/webhooks/") => "/webhooks/{source}",
+        "/gv.js" => "/gv.js",
+        _ if path.starts_with("/qr/") => "/qr/{token}",
         _ if path.starts_with("/r/") => "/r/{token}",
         _ if path.starts_with("/invite/") => "/invite/{token}",
         _ => "other",

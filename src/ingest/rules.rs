@@ -11,11 +11,12 @@ use uuid::Uuid;
 use super::Origin;
 use super::item::{Content, Item};
 use crate::access::Keyring;
-use crate::base::limits::{EVENT_TEXT_BYTES_MAX, PROPERTIES_BYTES_MAX, URL_BYTES_MAX};
+use crate::base::limits::{EVENT_TEXT_BYTES_MAX, EVENT_URL_BYTES_MAX, PROPERTIES_BYTES_MAX};
 use crate::base::{Currency, Kind, Money};
 use crate::creators::Platform;
 use crate::events::{AgentClass, Event, EventType, Hash16};
 use crate::platforms::{EventFields, user_agents};
+use crate::urls::{Channel, Identifiers, channel_of};
 
 /// How far ahead of our clock a sender's may be.
 const AHEAD_MINUTES_MAX: i64 = 5;
@@ -46,6 +47,7 @@ pub(super) struct LinkEntry {
     pub member_id: Option<Uuid>,
     pub platform: Platform,
     pub sub_id: Option<String>,
+    pub channel: Channel,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -53,28 +55,47 @@ pub(super) struct LinkEntry {
 /// The fields with what their URL says, before names are resolved.
 pub(super) struct Draft {
     pub fields: EventFields,
+    /// What the URL says; nothing where there is none.
+    pub address: Identifiers,
+    /// The campaign that the URL names, in lower case as slugs are.
     pub utm_campaign: Option<String>,
+    /// Why the URL cannot be read.
+    pub wrong_url: Option<Doubt>,
+    /// Whether it is the URL that names the creator.
+    pub is_creator_of_url: bool,
 }
 
 /// Reads the URL's identifier chain into the fields that are not given otherwise.
 pub(super) fn draft(mut fields: EventFields) -> Draft {
-    let mut utm_campaign = None;
-    let url = fields.url.as_deref().filter(|url| url.len() <= URL_BYTES_MAX).and_then(|url| Url::parse(url).ok());
-    for (name, value) in url.iter().flat_map(Url::query_pairs) {
-        let field = match &*name {
-            "creator_id" => &mut fields.creator_id,
-            "sub_id" => &mut fields.sub_id,
-            "gv_click" => &mut fields.click_id,
-            "gv_token" => &mut fields.link_token,
-            "utm_campaign" => &mut utm_campaign,
-            _ => continue,
-        };
-        if field.is_none() && !value.is_empty() {
-            *field = Some(value.into_owned());
+    let (address, wrong_url) = match fields.url.as_deref().filter(|url| !url.is_empty()).map(read_url) {
+        None => (Identifiers::default(), None),
+        Some(Ok(address)) => (address, None),
+        Some(Err(doubt)) => (Identifiers::default(), Some(doubt)),
+    };
+    let is_creator_of_url = fields.creator_id.is_none();
+    for (field, value) in [
+        (&mut fields.creator_id, &address.creator_id),
+        (&mut fields.sub_id, &address.sub_id),
+        (&mut fields.click_id, &address.gv_click),
+        (&mut fields.link_token, &address.gv_token),
+    ] {
+        if field.is_none() {
+            *field = value.clone().filter(|value| !value.is_empty());
         }
     }
     fields.creator_id = fields.creator_id.map(|creator| creator.trim().to_lowercase());
-    Draft { fields, utm_campaign: utm_campaign.filter(|name| is_text(name)) }
+    let utm_campaign = address.utm_campaign.as_ref().map(|name| name.trim().to_lowercase());
+    Draft { fields, utm_campaign: utm_campaign.filter(|name| is_text(name)), address, wrong_url, is_creator_of_url }
+}
+
+fn read_url(text: &str) -> Result<Identifiers, Doubt> {
+    if text.len() > EVENT_URL_BYTES_MAX {
+        return Err(("BAD_URL", format!("url has more than {EVENT_URL_BYTES_MAX} bytes.")));
+    }
+    let wrong = |error: url::ParseError| {
+        ("BAD_URL", format!("url is not an absolute address: {error}. Pass it with its scheme."))
+    };
+    Ok(Identifiers::read(&Url::parse(text).map_err(wrong)?))
 }
 
 /// What the rules need beside the event itself.
@@ -99,6 +120,9 @@ impl Bench<'_> {
 
     fn event(&self, origin: &Origin, draft: &Draft, received: DateTime<Utc>) -> Result<Event, Doubt> {
         let fields = &draft.fields;
+        if let Some(doubt) = &draft.wrong_url {
+            return Err(doubt.clone());
+        }
         check_texts(fields)?;
         let event_type = event_type(fields)?;
         let occurred_at = self.occurred_at(origin, received, fields.timestamp.as_deref())?;
@@ -107,8 +131,8 @@ impl Bench<'_> {
         let event = Event {
             event_type,
             occurred_at,
-            creator_id: self.creator(origin, fields)?.or(link.and_then(|link| link.creator_id)),
-            campaign_id: self.campaign(origin, draft)?.or(link.map(|link| link.campaign_id)),
+            creator_id: self.creator(origin, draft)?.or(link.and_then(|link| link.creator_id)),
+            campaign_id: self.campaign(origin, draft, link.is_some())?.or(link.map(|link| link.campaign_id)),
             link_id: link.map(|link| link.id),
             referrer_id: link.and_then(|link| link.member_id),
             referrer_user_id: fields.referrer_user_id.clone(),
@@ -120,6 +144,8 @@ impl Bench<'_> {
             currency: fields.conversion_value.is_some().then(|| currency.to_string()),
             platform: platform(fields)?.or(link.map(|link| link.platform)),
             sub_id: fields.sub_id.clone().or(link.and_then(|link| link.sub_id.clone())),
+            channel: link.map(|link| link.channel).or_else(|| draft.address.channel()),
+            ad_clicks: draft.address.ad_clicks.clone(),
             ip_hash: self.address_hash(origin, fields, occurred_at)?,
             device_hash: self.hash(origin, "device", fields.device_id.as_deref()),
             agent_class: fields.user_agent.as_deref().map_or(AgentClass::Unknown, user_agents::classify),
@@ -154,21 +180,29 @@ impl Bench<'_> {
         Ok(time)
     }
 
-    fn creator(&self, origin: &Origin, fields: &EventFields) -> Result<Option<Uuid>, Doubt> {
-        let Some(name) = &fields.creator_id else { return Ok(None) };
+    fn creator(&self, origin: &Origin, draft: &Draft) -> Result<Option<Uuid>, Doubt> {
+        let Some(name) = &draft.fields.creator_id else { return Ok(None) };
         let found = self.directory.creators.get(&(origin.scope.brand_id, name.clone())).copied();
-        found.map(Some).ok_or_else(|| ("UNKNOWN_CREATOR", "creator_id names no creator of this brand.".to_owned()))
+        let place = if draft.is_creator_of_url { "creator_id in url" } else { "creator_id" };
+        found.map(Some).ok_or_else(|| ("UNKNOWN_CREATOR", format!("{place} names no creator of this brand.")))
     }
 
-    fn campaign(&self, origin: &Origin, draft: &Draft) -> Result<Option<Uuid>, Doubt> {
+    /// A link says its own campaign, whatever became of the address on the way.
+    fn campaign(&self, origin: &Origin, draft: &Draft, has_link: bool) -> Result<Option<Uuid>, Doubt> {
         let find = |name: &String| self.directory.campaigns.get(&(origin.scope.brand_id, name.clone())).copied();
         match &draft.fields.campaign {
             Some(name) => {
                 let unknown = || ("UNKNOWN_CAMPAIGN", "campaign names no campaign of this brand.".to_owned());
                 find(name).map(Some).ok_or_else(unknown)
             }
-            // Foreign campaigns are normal in a URL: they name none of ours.
-            None => Ok(draft.utm_campaign.as_ref().and_then(find)),
+            // A brand's mails and advertisements have campaigns that are none of ours. Where the address carries our identifiers, its
+            // campaign must be.
+            None => match draft.utm_campaign.as_ref().map(find) {
+                Some(None) if draft.address.is_ours() && !has_link => {
+                    Err(("UNKNOWN_CAMPAIGN", "utm_campaign in url names no campaign of this brand.".to_owned()))
+                }
+                found => Ok(found.flatten()),
+            },
         }
     }
 
@@ -234,6 +268,17 @@ fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
         }
     }
     Ok(())
+}
+
+/// The channel group of a link of ours: the platform that it is shared on counts as its source, where that is a site.
+pub(super) fn channel_of_link(platform: Platform, utm_source: &str, utm_medium: &str, utm_campaign: &str) -> Channel {
+    let source = match platform {
+        Platform::Instagram => "instagram",
+        Platform::Tiktok => "tiktok",
+        Platform::Youtube => "youtube",
+        _ => utm_source,
+    };
+    channel_of(source, utm_medium, utm_campaign)
 }
 
 fn is_text(text: &str) -> bool {

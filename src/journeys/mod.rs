@@ -4,7 +4,7 @@
 mod reads;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -15,9 +15,10 @@ use crate::creators::Platform;
 use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
+use crate::urls::{AdClicks, Channel};
 
 pub use reads::{conversion_ids_between, conversion_ids_since, previous_conversions};
-pub use store::{touches_of_people, touches_up_to};
+pub use store::{ad_clicks_of_column, touches_of_people, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.
@@ -50,6 +51,8 @@ pub struct Touch {
     pub campaign_id: Option<Uuid>,
     pub platform: Platform,
     pub sub_id: Option<String>,
+    pub channel: Option<Channel>,
+    pub ad_clicks: AdClicks,
     pub ip_hash: Option<Hash16>,
     pub device_hash: Option<Hash16>,
     pub agent_class: AgentClass,
@@ -111,6 +114,8 @@ impl Touch {
             campaign_id: event.campaign_id,
             platform: event.platform.unwrap_or(Platform::Web),
             sub_id: event.sub_id.clone(),
+            channel: event.channel,
+            ad_clicks: event.ad_clicks.clone(),
             ip_hash: event.ip_hash,
             device_hash: event.device_hash,
             agent_class: event.agent_class,
@@ -126,26 +131,32 @@ impl Touch {
     }
 }
 
-/// Keeps touches and moves the counters of their links.
+/// How much was done on a link.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct LinkCounts {
+    pub clicks: i64,
+    pub views: i64,
+    pub signups: i64,
+}
+
+/// Keeps touches and moves the counters of their links. What was blocked as fraud is kept, and not counted.
 pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
     if touches.is_empty() {
         return Ok(());
     }
     store::insert_touches(conn, scope, touches).await?;
-    let mut counts: HashMap<Uuid, (i64, i64)> = HashMap::new();
-    for touch in touches {
+    let mut counts: BTreeMap<Uuid, LinkCounts> = BTreeMap::new();
+    for touch in touches.iter().filter(|touch| touch.decision != Decision::Block) {
         let Some(link_id) = touch.link_id else { continue };
-        let (clicks, signups) = counts.entry(link_id).or_default();
+        let count = counts.entry(link_id).or_default();
         match touch.kind {
-            TouchKind::Click => *clicks += 1,
-            TouchKind::Signup => *signups += 1,
+            TouchKind::Click => count.clicks += 1,
+            TouchKind::View => count.views += 1,
+            TouchKind::Signup => count.signups += 1,
             _ => {}
         }
     }
-    let mut rows: Vec<(Uuid, i64, i64)> =
-        counts.into_iter().map(|(id, (clicks, signups))| (id, clicks, signups)).collect();
-    rows.sort_unstable();
-    store::count_on_links(conn, scope, &rows).await
+    store::count_on_links(conn, scope, &counts).await
 }
 
 /// Gives sign-ups that named their referrer the owner that it turned out to be: `(touch, referrer, campaign)`.

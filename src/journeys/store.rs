@@ -1,25 +1,28 @@
 //! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Conversion, Decision, Refund, Touch};
+use super::{Conversion, Decision, LinkCounts, Refund, Touch};
 use crate::access::Scope;
 use crate::base::limits::TOUCHPOINTS_PER_PERSON_MAX;
 use crate::base::{Error, Money, Result};
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
 use crate::events::{AgentClass, Hash16, TouchKind};
+use crate::urls::{AdClicks, Channel};
 
 pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
     sql("insert into touchpoints (brand_id, id, person_id, kind, occurred_at, recorded_at, creator_id, referrer_id, link_id, campaign_id,
-                                  platform, sub_id, ip_hash, device_hash, agent_class, has_consent, decision)
+                                  platform, sub_id, channel, ad_clicks, ip_hash, device_hash, agent_class, has_consent, decision)
          select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[], $8::uuid[],
-                                  $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::bytea[], $14::bytea[], $15::text[],
-                                  $16::bool[], $17::text[])
+                                  $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::bytea[],
+                                  $16::bytea[], $17::text[], $18::bool[], $19::text[])
          on conflict do nothing")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(touches.iter().map(|touch| touch.id).collect::<Vec<_>>())
@@ -33,6 +36,8 @@ pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[To
     .bind::<Array<Nullable<SqlUuid>>, _>(touches.iter().map(|touch| touch.campaign_id).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.platform.as_str()).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(touches.iter().map(|touch| touch.sub_id.as_deref()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(touches.iter().map(|touch| touch.channel.map(Channel::as_str)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Jsonb>>, _>(touches.iter().map(|touch| ad_clicks_column(&touch.ad_clicks)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.ip_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.device_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.agent_class.as_str()).collect::<Vec<_>>())
@@ -43,17 +48,19 @@ pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[To
     Ok(())
 }
 
-pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, rows: &[(Uuid, i64, i64)]) -> Result<()> {
-    if rows.is_empty() {
+pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, counts: &BTreeMap<Uuid, LinkCounts>) -> Result<()> {
+    if counts.is_empty() {
         return Ok(());
     }
-    sql("update links l set click_count = l.click_count + n.clicks, signup_count = l.signup_count + n.signups
-         from unnest($2::uuid[], $3::int8[], $4::int8[]) as n (id, clicks, signups)
+    sql("update links l set click_count = l.click_count + n.clicks, view_count = l.view_count + n.views,
+                            signup_count = l.signup_count + n.signups
+         from unnest($2::uuid[], $3::int8[], $4::int8[], $5::int8[]) as n (id, clicks, views, signups)
          where l.brand_id = $1 and l.id = n.id")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.0).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.1).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(counts.keys().copied().collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().map(|count| count.clicks).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().map(|count| count.views).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().map(|count| count.signups).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -98,6 +105,10 @@ struct TouchRow {
     platform: String,
     #[diesel(sql_type = Nullable<Text>)]
     sub_id: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    channel: Option<String>,
+    #[diesel(sql_type = Nullable<Jsonb>)]
+    ad_clicks: Option<serde_json::Value>,
     #[diesel(sql_type = Nullable<Binary>)]
     ip_hash: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
@@ -124,7 +135,7 @@ pub async fn touches_of_people(
          from unnest($2::uuid[]) as wanted (id)
          cross join lateral (
              select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
-                    t.platform, t.sub_id, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
+                    t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
              from people p
              join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at >= $3
              where p.brand_id = $1 and p.canonical_id = wanted.id
@@ -155,7 +166,7 @@ pub async fn touches_up_to(
          from (select distinct id, since, at from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as w (id, since, at)) wanted
          cross join lateral (
              select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
-                    t.platform, t.sub_id, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
+                    t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
              from people p
              join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at >= wanted.since
                                    and t.occurred_at <= wanted.at
@@ -186,12 +197,25 @@ fn to_touch(row: TouchRow) -> Result<Touch> {
         campaign_id: row.campaign_id,
         platform: Platform::from_column(&row.platform)?,
         sub_id: row.sub_id,
+        channel: row.channel.as_deref().map(Channel::from_column).transpose()?,
+        ad_clicks: ad_clicks_of_column(row.ad_clicks)?,
         ip_hash: to_hash(row.ip_hash)?,
         device_hash: to_hash(row.device_hash)?,
         agent_class: AgentClass::from_column(&row.agent_class)?,
         has_consent: row.has_consent,
         decision: Decision::from_column(&row.decision)?,
     })
+}
+
+/// None are null: most touches have none.
+fn ad_clicks_column(ad_clicks: &AdClicks) -> Option<serde_json::Value> {
+    (!ad_clicks.is_empty()).then(|| serde_json::json!(ad_clicks))
+}
+
+/// The ad clicks that a touchpoint's column holds.
+pub fn ad_clicks_of_column(column: Option<serde_json::Value>) -> Result<AdClicks> {
+    let read = |value| serde_json::from_value(value).map_err(|error| Error::fault("reading ad clicks", error));
+    column.map_or_else(|| Ok(AdClicks::new()), read)
 }
 
 fn to_hash(bytes: Option<Vec<u8>>) -> Result<Option<Hash16>> {

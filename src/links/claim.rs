@@ -1,20 +1,36 @@
-//! Deferred deep links: the first open after an install exchanges the token for the link. Only a match that is certain is made.
+//! Deferred deep links: the first open after an install exchanges what the app knows for the link that it came through. What holds the
+//! link's token is certain, and counts. Where a brand wants it, an open without any token is matched with who was sent to the store
+//! shortly before: that is recorded, tells who probably invited, and never gives the link away, so that nothing can be paid for it.
+
+use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
+use url::Url;
 use uuid::Uuid;
 
-use super::token::find_token;
+use super::generate::is_slug;
+use super::store::NewClaim;
+use super::token::{find_click, find_token};
+use super::visits::{Likely, likely};
 use super::{Link, store};
 use crate::access::{Keyring, Permission, Scope};
 use crate::base::{Code, Env, Error, Result};
+use crate::brands;
+use crate::creators::Platform;
 use crate::db::Conn;
 use crate::text_enum;
 
 const TEXT_BYTES_MAX: usize = 4_096;
+const CERTAIN_PPM: i32 = 1_000_000;
 
 text_enum! {
     /// How a claim found its link.
-    ClaimMethod { ExactToken = "EXACT_TOKEN", InstallReferrer = "INSTALL_REFERRER", Clipboard = "CLIPBOARD" }
+    ClaimMethod {
+        ExactToken = "EXACT_TOKEN",
+        InstallReferrer = "INSTALL_REFERRER",
+        Clipboard = "CLIPBOARD",
+        Probabilistic = "PROBABILISTIC",
+    }
 }
 
 /// What an app knows at its first open.
@@ -26,6 +42,9 @@ pub struct Claim {
     pub device_id: Option<String>,
     pub install_referrer: Option<String>,
     pub clipboard: Option<String>,
+    /// The address that the app calls from, and its kind of device (IOS or ANDROID), for a likely match.
+    pub ip: Option<IpAddr>,
+    pub device: Option<Platform>,
 }
 
 /// A link that was claimed.
@@ -35,31 +54,153 @@ pub struct Claimed {
     pub id: Uuid,
     pub link: Link,
     pub method: ClaimMethod,
+    pub confidence_ppm: i32,
+    /// How many links it could have been.
+    pub candidate_count: i32,
+    /// The click that led to the install, where what the app knows holds it too.
+    pub click_id: Option<Uuid>,
     /// When it was first made.
     pub at: DateTime<Utc>,
 }
 
-/// Claims the link that the app came through. One claim per link and claimant: making it again gives the first.
+/// Claims the link that the app came through. One claim per link and claimant: making it again gives the first. Call it inside of a
+/// transaction: a link of a single use that somebody else has redeemed takes everything back.
 pub async fn claim(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, input: &Claim) -> Result<Claimed> {
     scope.require(Permission::Ingest)?;
-    let claimant = claimant(input)?;
-    let (token, method) = token_of(keyring, input)?;
-    let link = store::by_token(conn, scope, &token).await?;
+    let claimant = keyring.hash(scope.brand_id, "link claimant", &claimant(input)?);
+    let found = match token_of(keyring, input) {
+        Some(found) => Some(found),
+        None => opened_by_name(conn, scope, input).await?,
+    };
+    match found {
+        Some((token, method)) => certain(conn, scope, env, &claimant, &token, method, click_of(input)).await,
+        None => probable(conn, scope, env, keyring, &claimant, input).await,
+    }
+}
+
+/// An app that was there already is opened with an address in which the link's name may stand in place of its token.
+async fn opened_by_name(conn: &mut Conn, scope: &Scope, input: &Claim) -> Result<Option<(String, ClaimMethod)>> {
+    let url = input.token.as_deref().and_then(|token| Url::parse(token).ok());
+    let segments: Vec<&str> = url.iter().filter_map(Url::path_segments).flatten().collect();
+    match segments.as_slice() {
+        ["invite" | "r", name] | ["invite" | "r", _, name] if is_slug(name) => {
+            Ok(store::token_of_slug(conn, scope, name).await?.map(|token| (token, ClaimMethod::ExactToken)))
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn certain(
+    conn: &mut Conn,
+    scope: &Scope,
+    env: &Env,
+    claimant_hash: &[u8],
+    token: &str,
+    method: ClaimMethod,
+    click_id: Option<Uuid>,
+) -> Result<Claimed> {
+    let link = store::by_token(conn, scope, token).await?;
     let link = link.ok_or_else(|| Error::not_found(&["token"], "There is no such link."))?;
     if link.revoked_at.is_some() {
         return Err(Error::refused(Code::Conflict, &["token"], "This link was revoked."));
     }
-    if link.expires_at.is_some_and(|end| end <= env.now()) {
+    let mut claimed = Claimed {
+        id: env.new_id(),
+        link,
+        method,
+        confidence_ppm: CERTAIN_PPM,
+        candidate_count: 1,
+        click_id,
+        at: env.now(),
+    };
+    if insert(conn, scope, claimant_hash, &claimed).await? {
+        open(conn, scope, &claimed).await?;
+        return Ok(claimed);
+    }
+    let kept = store::claim_of(conn, scope, claimed.link.id, claimant_hash).await?;
+    match kept.ok_or_else(|| Error::transient("claiming a link", "a claim that was there is gone"))? {
+        // What was likely is certain now.
+        (id, ClaimMethod::Probabilistic, _) => {
+            claimed.id = id;
+            open(conn, scope, &claimed).await?;
+            store::confirm_claim(conn, scope, id, method, claimed.at).await?;
+            Ok(claimed)
+        }
+        (id, method, at) => Ok(Claimed { id, method, at, ..claimed }),
+    }
+}
+
+/// Whether the link can be claimed by one more.
+async fn open(conn: &mut Conn, scope: &Scope, claimed: &Claimed) -> Result<()> {
+    if claimed.link.expires_at.is_some_and(|end| end <= claimed.at) {
         return Err(Error::refused(Code::Expired, &["token"], "This link has expired."));
     }
-    let hash = keyring.hash(scope.brand_id, "link claimant", &claimant);
-    let (id, at) = store::insert_claim(conn, scope, env.new_id(), link.id, &hash, method, env.now()).await?;
-    Ok(Claimed { id, link, method, at })
+    if claimed.link.is_single_use && !store::redeem(conn, scope, claimed.link.id, claimed.at).await? {
+        let message = "This link is for one person, and somebody else has claimed it.";
+        return Err(Error::refused(Code::Conflict, &["token"], message));
+    }
+    Ok(())
+}
+
+async fn probable(
+    conn: &mut Conn,
+    scope: &Scope,
+    env: &Env,
+    keyring: &Keyring,
+    claimant_hash: &[u8],
+    input: &Claim,
+) -> Result<Claimed> {
+    let has_text = [&input.token, &input.install_referrer, &input.clipboard].into_iter().any(Option::is_some);
+    let is_wanted = brands::settings(conn, scope).await?.is_probabilistic;
+    let found = match (input.ip, input.device) {
+        (Some(ip), Some(device)) if is_wanted => likely(conn, scope, env, keyring, ip, device).await?,
+        _ if !has_text => {
+            let message = "Pass at least one of token, installReferrer and clipboard; or, with `probabilisticClaims` of the brand, ip and userAgent.";
+            return Err(Error::invalid(&["token"], message));
+        }
+        _ => None,
+    };
+    let nothing =
+        || Error::not_found(&["token"], "What was passed holds no link token of ours, and no likely link was found.");
+    let Likely { link_id, confidence_ppm, candidate_count } = found.ok_or_else(nothing)?;
+    let link = store::by_ids(conn, scope, &[link_id]).await?.remove(&link_id).ok_or_else(nothing)?;
+    let (id, at) = (env.new_id(), env.now());
+    let method = ClaimMethod::Probabilistic;
+    let claimed = Claimed { id, link, method, confidence_ppm, candidate_count, click_id: None, at };
+    if insert(conn, scope, claimant_hash, &claimed).await? {
+        return Ok(claimed);
+    }
+    let kept = store::claim_of(conn, scope, claimed.link.id, claimant_hash).await?;
+    match kept.ok_or_else(|| Error::transient("claiming a link", "a claim that was there is gone"))? {
+        (id, ClaimMethod::Probabilistic, at) => Ok(Claimed { id, at, ..claimed }),
+        // It was certain before, and still is.
+        (id, method, at) => Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed }),
+    }
+}
+
+async fn insert(conn: &mut Conn, scope: &Scope, claimant_hash: &[u8], claimed: &Claimed) -> Result<bool> {
+    let claim = NewClaim {
+        id: claimed.id,
+        link_id: claimed.link.id,
+        claimant_hash,
+        method: claimed.method,
+        confidence_ppm: claimed.confidence_ppm,
+        candidate_count: claimed.candidate_count,
+        claimed_at: claimed.at,
+    };
+    store::insert_claim(conn, scope, &claim).await
 }
 
 /// The strongest identifier names the claimant.
 fn claimant(input: &Claim) -> Result<String> {
-    let texts = [&input.user_id, &input.anonymous_id, &input.device_id, &input.install_referrer, &input.clipboard];
+    let texts = [
+        &input.token,
+        &input.user_id,
+        &input.anonymous_id,
+        &input.device_id,
+        &input.install_referrer,
+        &input.clipboard,
+    ];
     if texts.into_iter().flatten().any(|text| text.is_empty() || text.len() > TEXT_BYTES_MAX) {
         let message = format!("Pass texts of 1 to {TEXT_BYTES_MAX} bytes, and leave out what you do not know.");
         return Err(Error::invalid(&[], message));
@@ -73,15 +214,16 @@ fn claimant(input: &Claim) -> Result<String> {
     found.ok_or_else(|| Error::invalid(&["userId"], "Pass at least one of userId, anonymousId and deviceId."))
 }
 
-fn token_of(keyring: &Keyring, input: &Claim) -> Result<(String, ClaimMethod)> {
+/// The first token of ours, the surest way first.
+fn token_of(keyring: &Keyring, input: &Claim) -> Option<(String, ClaimMethod)> {
     let sources = [
         (&input.token, ClaimMethod::ExactToken),
         (&input.install_referrer, ClaimMethod::InstallReferrer),
         (&input.clipboard, ClaimMethod::Clipboard),
     ];
-    if sources.iter().all(|(text, _)| text.is_none()) {
-        return Err(Error::invalid(&["token"], "Pass at least one of token, installReferrer and clipboard."));
-    }
-    let found = sources.into_iter().find_map(|(text, method)| Some((find_token(keyring, text.as_ref()?)?, method)));
-    found.ok_or_else(|| Error::not_found(&["token"], "What was passed holds no link token of ours."))
+    sources.into_iter().find_map(|(text, method)| Some((find_token(keyring, text.as_ref()?)?, method)))
+}
+
+fn click_of(input: &Claim) -> Option<Uuid> {
+    [&input.token, &input.install_referrer, &input.clipboard].into_iter().flatten().find_map(|text| find_click(text))
 }

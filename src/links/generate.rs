@@ -1,6 +1,6 @@
 //! Making links, many at a time: all of them, or none where one is wrong.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -10,10 +10,12 @@ use super::{Link, Owner, Utm, store};
 use crate::access::{Keyring, Permission, Scope};
 use crate::base::limits::{LINK_TTL_SECONDS_DEFAULT, LINK_TTL_SECONDS_MAX, LINKS_PER_REQUEST_MAX};
 use crate::base::{Code, Env, Error, Refusal, Result};
-use crate::campaigns::{self, Campaign, CampaignStatus, DESTINATION_EXPECTED, is_destination};
+use crate::brands;
+use crate::campaigns::{self, Campaign, CampaignStatus};
 use crate::creators::{self, Creator, CreatorStatus, Platform};
 use crate::db::Conn;
 use crate::members::{self, Member, MemberStatus, NewMember};
+use crate::urls::{DESTINATION_EXPECTED, NOT_ALLOWED, is_allowed, is_destination};
 
 const TEXT_BYTES_MAX: usize = 200;
 
@@ -35,7 +37,40 @@ pub struct NewLink {
     pub sub_id: Option<String>,
     /// The campaign's own where it is left out.
     pub destination_url: Option<String>,
+    /// Where phones are led instead.
+    pub ios_url: Option<String>,
+    pub android_url: Option<String>,
+    /// A name that people can read.
+    pub slug: Option<String>,
+    pub utm: NewUtm,
+    /// Whether the first claim is the only one.
+    pub is_single_use: bool,
     pub ttl_seconds: Option<i64>,
+}
+
+/// What is said in place of, or beside, the usual `utm_*` parameters.
+#[derive(Clone, Debug, Default)]
+pub struct NewUtm {
+    pub source: Option<String>,
+    pub medium: Option<String>,
+    pub content: Option<String>,
+    pub term: Option<String>,
+}
+
+/// Letters of a link's name.
+pub(super) const SLUG_LENGTH_MAX: usize = 64;
+const SLUG_EXPECTED: &str =
+    "Pass 3 to 64 lower-case letters, digits and hyphens, beginning and ending with a letter or digit.";
+pub(super) const SLUG_TAKEN: &str =
+    "Another link of this brand has this name, or had it before it was revoked: choose another.";
+
+/// Whether a text can be a link's name.
+pub(super) fn is_slug(text: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let ends = [text.as_bytes().first(), text.as_bytes().last()];
+    (3..=SLUG_LENGTH_MAX).contains(&text.len())
+        && text.bytes().all(is_inner)
+        && ends.into_iter().flatten().all(|byte| *byte != b'-')
 }
 
 /// What the new links refer to.
@@ -44,6 +79,8 @@ struct Referred {
     creators: HashMap<Uuid, Creator>,
     members: HashMap<Uuid, Member>,
     externals: HashMap<String, Uuid>,
+    allowed_hosts: Vec<String>,
+    taken_slugs: HashSet<String>,
 }
 
 /// Makes the links, in order. `path` leads to the list in a refusal; the index of the link follows. A single link has no index.
@@ -66,6 +103,8 @@ pub async fn generate(
         let index = index.to_string();
         let prefix: Vec<&str> = path.map_or_else(Vec::new, |path| vec![path, index.as_str()]);
         check(&mut refusals, &prefix, input, &referred);
+        check_texts(&mut refusals, &prefix, input);
+        check_slug(&mut refusals, &prefix, input, &mut referred.taken_slugs);
     }
     if !refusals.is_empty() {
         return Err(Error::Refused(refusals));
@@ -81,11 +120,14 @@ async fn load(conn: &mut Conn, scope: &Scope, inputs: &[NewLink]) -> Result<Refe
     let pick = |wanted: fn(&NewOwner) -> Option<Uuid>| inputs.iter().filter_map(|input| wanted(&input.owner)).collect();
     let creator_ids: Vec<Uuid> = pick(|owner| if let NewOwner::Creator(id) = owner { Some(*id) } else { None });
     let member_ids: Vec<Uuid> = pick(|owner| if let NewOwner::Member(id) = owner { Some(*id) } else { None });
+    let slugs: Vec<String> = inputs.iter().filter_map(|input| input.slug.clone()).collect();
     Ok(Referred {
         campaigns: campaigns::by_ids(conn, scope, &campaign_ids).await?,
         creators: creators::by_ids(conn, scope, &creator_ids).await?,
         members: members::by_ids(conn, scope, &member_ids).await?,
         externals: HashMap::new(),
+        allowed_hosts: brands::settings(conn, scope).await?.allowed_hosts,
+        taken_slugs: store::taken_slugs(conn, scope, &slugs).await?,
     })
 }
 
@@ -121,19 +163,51 @@ fn check(refusals: &mut Vec<Refusal>, prefix: &[&str], input: &NewLink, referred
         }
         NewOwner::External(_) => {}
     }
-    if input.sub_id.as_deref().is_some_and(|sub_id| !is_text(sub_id)) {
-        refuse(Code::Invalid, "subId", "Pass 1 to 200 bytes without control characters.");
-    }
     match input.destination_url.as_deref().or(campaign.and_then(|campaign| campaign.destination_url.as_deref())) {
         None if campaign.is_some() => {
             refuse(Code::Invalid, "destinationUrl", "Pass a destination: the campaign has none of its own.");
         }
         Some(url) if !is_destination(url) => refuse(Code::Invalid, "destinationUrl", DESTINATION_EXPECTED),
+        Some(url) if !is_allowed(url, &referred.allowed_hosts) => refuse(Code::Invalid, "destinationUrl", NOT_ALLOWED),
         _ => {}
+    }
+    for (url, field) in [(&input.ios_url, "iosUrl"), (&input.android_url, "androidUrl")] {
+        match url.as_deref() {
+            Some(url) if !is_destination(url) => refuse(Code::Invalid, field, DESTINATION_EXPECTED),
+            Some(url) if !is_allowed(url, &referred.allowed_hosts) => refuse(Code::Invalid, field, NOT_ALLOWED),
+            _ => {}
+        }
     }
     if input.ttl_seconds.is_some_and(|ttl| !(60..=LINK_TTL_SECONDS_MAX).contains(&ttl)) {
         let message = format!("Pass a lifetime from 60 to {LINK_TTL_SECONDS_MAX} seconds.");
         refuse(Code::Invalid, "ttlSeconds", &message);
+    }
+}
+
+fn check_texts(refusals: &mut Vec<Refusal>, prefix: &[&str], input: &NewLink) {
+    let utm = &input.utm;
+    for (text, path) in [
+        (&input.sub_id, &["subId"] as &[&str]),
+        (&utm.source, &["utm", "source"]),
+        (&utm.medium, &["utm", "medium"]),
+        (&utm.content, &["utm", "content"]),
+        (&utm.term, &["utm", "term"]),
+    ] {
+        if text.as_deref().is_some_and(|text| !is_text(text)) {
+            let message = "Pass 1 to 200 bytes without control characters.";
+            refusals.push(Refusal::new(Code::Invalid, &[prefix, path].concat(), message));
+        }
+    }
+}
+
+/// Takes the name, so that no other link of the request can have it.
+fn check_slug(refusals: &mut Vec<Refusal>, prefix: &[&str], input: &NewLink, taken: &mut HashSet<String>) {
+    let Some(slug) = &input.slug else { return };
+    let path = [prefix, &["slug"]].concat();
+    if !is_slug(slug) {
+        refusals.push(Refusal::new(Code::Invalid, &path, SLUG_EXPECTED));
+    } else if !taken.insert(slug.clone()) {
+        refusals.push(Refusal::new(Code::Conflict, &path, SLUG_TAKEN));
     }
 }
 
@@ -209,15 +283,27 @@ fn build(env: &Env, keyring: &Keyring, input: &NewLink, referred: &Referred) -> 
     Ok(Link {
         id: env.new_id(),
         token: new_token(keyring, &*env.chance),
+        slug: input.slug.clone(),
         campaign_id: campaign.id,
         owner,
         platform: input.platform,
         sub_id: input.sub_id.clone(),
         destination_url: destination_url.ok_or_else(|| gone("the destination is gone"))?,
-        utm: Utm { source, medium: medium.to_owned(), campaign: campaign.slug.clone(), content: None, term: None },
+        ios_url: input.ios_url.clone(),
+        android_url: input.android_url.clone(),
+        utm: Utm {
+            source: input.utm.source.clone().unwrap_or(source),
+            medium: input.utm.medium.clone().unwrap_or_else(|| medium.to_owned()),
+            campaign: campaign.slug.clone(),
+            content: input.utm.content.clone(),
+            term: input.utm.term.clone(),
+        },
+        is_single_use: input.is_single_use,
+        redeemed_at: None,
         expires_at: Some(env.now() + TimeDelta::seconds(ttl_seconds)),
         revoked_at: None,
         click_count: 0,
+        view_count: 0,
         signup_count: 0,
         conversion_count: 0,
         created_at: env.now(),

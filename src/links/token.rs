@@ -1,12 +1,15 @@
 //! Link tokens: 16 random bytes and a keyed check of 4, as 32 letters of Crockford's base 32. Pure.
 
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 use crate::access::Keyring;
-use crate::base::{Chance, random_bytes};
+use crate::base::{Chance, Kind, random_bytes};
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const RANDOM_LENGTH: usize = 16;
+/// Letters of a click's identifier.
+const CLICK_LENGTH: usize = 32;
 const CHECK_LENGTH: usize = 4;
 /// Letters of a token.
 pub const TOKEN_LENGTH: usize = (RANDOM_LENGTH + CHECK_LENGTH) * 8 / 5;
@@ -31,6 +34,14 @@ pub fn check_token(keyring: &Keyring, token: &str) -> bool {
 pub fn find_token(keyring: &Keyring, text: &str) -> Option<String> {
     let runs = text.split(|letter: char| !letter.is_ascii_alphanumeric());
     runs.map(str::to_ascii_lowercase).find(|run| check_token(keyring, run))
+}
+
+/// The first `gv_click` in a text.
+#[must_use]
+pub fn find_click(text: &str) -> Option<Uuid> {
+    let marks = text.match_indices("event_");
+    let mut found = marks.filter_map(|(at, _)| Kind::Event.parse(text.get(at..at + CLICK_LENGTH)?));
+    found.next()
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -85,5 +96,11 @@ mod tests {
         assert_eq!(find_token(&keyring, &format!("utm_source=x&gv_token={token}&y=1")), Some(token.clone()));
         assert_eq!(find_token(&keyring, &format!("https://x.example/r/{token}?a=b")), Some(token));
         assert_eq!(find_token(&keyring, "nothing here"), None);
+        let click = Kind::Event.id(Uuid::from_u128(7));
+        assert_eq!(
+            find_click(&format!("https://x.example/invite/t?event_=1&gv_click={click}&a")),
+            Some(Uuid::from_u128(7))
+        );
+        assert_eq!(find_click("gv_click=event_é"), None);
     }
 }

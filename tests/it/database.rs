@@ -146,8 +146,8 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, members, outbox, platforms,
-        rewards,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbox,
+        platforms, rewards, urls,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -164,8 +164,9 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         names![events::TouchKind, events::AgentClass, events::StoredState, ingest::RulingVerb];
     let [bucket, owner, topic, scheme, identifier, role] =
         names![ledger::Bucket, ledger::Owner, outbox::Topic, platforms::Scheme, identity::IdentifierKind, access::Role];
-    let [decision, alert_state, subject, reward_state] =
-        names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState];
+    let [decision, alert_state, subject, reward_state, channel] =
+        names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState, urls::Channel];
+    let [claim_method] = names![links::ClaimMethod];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
@@ -181,6 +182,8 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("identities_kind_check", identifier),
         ("ledger_accounts_bucket_check", bucket),
         ("ledger_accounts_owner_kind_check", owner),
+        ("link_claims_method_check", claim_method),
+        ("link_visits_device_check", vec!["IOS", "ANDROID"]),
         ("links_platform_check", platform.clone()),
         ("members_status_check", member_status),
         ("outbox_topic_check", topic),
@@ -188,6 +191,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("rewards_kind_check", reward_kind),
         ("rewards_state_check", reward_state),
         ("touchpoints_agent_class_check", agent_class),
+        ("touchpoints_channel_check", channel),
         ("touchpoints_decision_check", decision),
         ("touchpoints_kind_check", touch_kind),
         ("webhook_sources_scheme_check", scheme),
@@ -195,12 +199,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
 }
 
 /// Sets that no Rust enum mirrors one to one: names of rows, and sets of which Rust writes only a part.
-const SQL_ONLY: &[&str] = &[
-    "brand_counters_name_check",
-    "fraud_alerts_decision_check",
-    "ledger_transfers_kind_check",
-    "link_claims_method_check",
-];
+const SQL_ONLY: &[&str] = &["brand_counters_name_check", "fraud_alerts_decision_check", "ledger_transfers_kind_check"];
 
 #[tokio::test]
 async fn closed_sets_are_the_same_in_sql_and_in_rust() {

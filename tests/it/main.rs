@@ -21,4 +21,5 @@ mod kit;
 mod schema;
 mod tidy;
 mod typeid;
+mod urls;
 mod user_agents;

@@ -10,7 +10,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Jsonb, Nullable, SmallInt, 
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::rules::{Directory, LinkEntry};
+use super::rules::{Directory, LinkEntry, channel_of_link};
 use crate::base::{Error, Kind, Result};
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
@@ -183,6 +183,12 @@ struct LinkRow {
     platform: String,
     #[diesel(sql_type = Nullable<Text>)]
     sub_id: Option<String>,
+    #[diesel(sql_type = Text)]
+    utm_source: String,
+    #[diesel(sql_type = Text)]
+    utm_medium: String,
+    #[diesel(sql_type = Text)]
+    utm_campaign: String,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     expires_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
@@ -228,7 +234,7 @@ async fn links(conn: &mut Conn, tokens: &HashSet<(Uuid, String)>) -> Result<Hash
     }
     let rows: Vec<LinkRow> =
         sql("select l.brand_id, l.token, l.id, l.campaign_id, l.creator_id, l.member_id, l.platform, l.sub_id,
-                l.expires_at, l.revoked_at
+                l.utm_source, l.utm_medium, l.utm_campaign, l.expires_at, l.revoked_at
          from unnest($1::uuid[], $2::text[]) as wanted (brand_id, token)
          join links l using (brand_id, token)")
         .bind::<Array<SqlUuid>, _>(tokens.iter().map(|(brand_id, _)| *brand_id).collect::<Vec<_>>())
@@ -237,13 +243,15 @@ async fn links(conn: &mut Conn, tokens: &HashSet<(Uuid, String)>) -> Result<Hash
         .await?;
     rows.into_iter()
         .map(|row| {
+            let platform = Platform::from_column(&row.platform)?;
             let entry = LinkEntry {
                 id: row.id,
                 campaign_id: row.campaign_id,
                 creator_id: row.creator_id,
                 member_id: row.member_id,
-                platform: Platform::from_column(&row.platform)?,
+                platform,
                 sub_id: row.sub_id,
+                channel: channel_of_link(platform, &row.utm_source, &row.utm_medium, &row.utm_campaign),
                 expires_at: row.expires_at,
                 revoked_at: row.revoked_at,
             };

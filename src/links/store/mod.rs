@@ -1,12 +1,13 @@
 //! Links in PostgreSQL.
 
+mod visits;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -14,10 +15,12 @@ use super::resolve::Cached;
 use super::{Link, Owner, Utm};
 use crate::access::Scope;
 use crate::base::{Error, ListKey, Result};
+use crate::brands::BrandSettings;
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
 
-pub(super) use write::{insert, insert_claim, revoke};
+pub(super) use visits::{insert_visit, visited_links};
+pub(super) use write::{NewClaim, claim_of, confirm_claim, insert, insert_claim, redeem, revoke};
 
 /// A link as a statement returns it: select `link_columns!` of an alias `l`.
 #[derive(QueryableByName)]
@@ -27,6 +30,8 @@ pub(super) struct LinkRow {
     id: Uuid,
     #[diesel(sql_type = Text)]
     token: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    slug: Option<String>,
     #[diesel(sql_type = SqlUuid)]
     campaign_id: Uuid,
     #[diesel(sql_type = Nullable<SqlUuid>)]
@@ -39,6 +44,10 @@ pub(super) struct LinkRow {
     sub_id: Option<String>,
     #[diesel(sql_type = Text)]
     destination_url: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    ios_url: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    android_url: Option<String>,
     #[diesel(sql_type = Text)]
     utm_source: String,
     #[diesel(sql_type = Text)]
@@ -49,12 +58,18 @@ pub(super) struct LinkRow {
     utm_content: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     utm_term: Option<String>,
+    #[diesel(sql_type = Bool)]
+    is_single_use: bool,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    redeemed_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     expires_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     revoked_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = BigInt)]
     click_count: i64,
+    #[diesel(sql_type = BigInt)]
+    view_count: i64,
     #[diesel(sql_type = BigInt)]
     signup_count: i64,
     #[diesel(sql_type = BigInt)]
@@ -73,11 +88,14 @@ impl LinkRow {
         Ok(Link {
             id: self.id,
             token: self.token,
+            slug: self.slug,
             campaign_id: self.campaign_id,
             owner,
             platform: Platform::from_column(&self.platform)?,
             sub_id: self.sub_id,
             destination_url: self.destination_url,
+            ios_url: self.ios_url,
+            android_url: self.android_url,
             utm: Utm {
                 source: self.utm_source,
                 medium: self.utm_medium,
@@ -85,9 +103,12 @@ impl LinkRow {
                 content: self.utm_content,
                 term: self.utm_term,
             },
+            is_single_use: self.is_single_use,
+            redeemed_at: self.redeemed_at,
             expires_at: self.expires_at,
             revoked_at: self.revoked_at,
             click_count: self.click_count,
+            view_count: self.view_count,
             signup_count: self.signup_count,
             conversion_count: self.conversion_count,
             created_at: self.created_at,
@@ -98,9 +119,9 @@ impl LinkRow {
 /// The columns of a [`LinkRow`] from the alias `l`, as a literal for `concat!`.
 macro_rules! link_columns {
     () => {
-        "l.id, l.token, l.campaign_id, l.creator_id, l.member_id, l.platform, l.sub_id, l.destination_url, l.utm_source,
-         l.utm_medium, l.utm_campaign, l.utm_content, l.utm_term, l.expires_at, l.revoked_at, l.click_count,
-         l.signup_count, l.conversion_count, l.created_at"
+        "l.id, l.token, l.slug, l.campaign_id, l.creator_id, l.member_id, l.platform, l.sub_id, l.destination_url, l.ios_url,
+         l.android_url, l.utm_source, l.utm_medium, l.utm_campaign, l.utm_content, l.utm_term, l.is_single_use, l.redeemed_at,
+         l.expires_at, l.revoked_at, l.click_count, l.view_count, l.signup_count, l.conversion_count, l.created_at"
     };
 }
 
@@ -152,9 +173,75 @@ pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Resul
     .await
     .optional()?;
     row.map(|row| {
-        Ok(Cached { brand_id: row.brand_id, shard: row.shard, currency: row.currency, link: row.link.into_link()? })
+        Ok(Cached {
+            brand_id: row.brand_id,
+            shard: row.shard,
+            currency: row.currency,
+            settings: BrandSettings::default(),
+            link: row.link.into_link()?,
+        })
     })
     .transpose()
+}
+
+#[derive(QueryableByName)]
+struct TokenRow {
+    #[diesel(sql_type = Text)]
+    token: String,
+}
+
+/// The token of the link of this name under a host: that of the brand which named the host first.
+pub(super) async fn token_under_host(conn: &mut Conn, host: &str, slug: &str) -> Result<Option<String>> {
+    let row: Option<TokenRow> = sql("select l.token from links l
+         where l.brand_id = (select brand_id from brand_hosts where host = $1 order by created_at, brand_id limit 1) and l.slug = $2")
+    .bind::<Text, _>(host)
+    .bind::<Text, _>(slug)
+    .get_result(conn)
+    .await
+    .optional()?;
+    Ok(row.map(|row| row.token))
+}
+
+/// The token of a brand's link of this name.
+pub(super) async fn token_of_brand(conn: &mut Conn, brand_slug: &str, slug: &str) -> Result<Option<String>> {
+    let row: Option<TokenRow> =
+        sql("select l.token from brands b join links l on l.brand_id = b.id and l.slug = $2 where b.slug = $1")
+            .bind::<Text, _>(brand_slug)
+            .bind::<Text, _>(slug)
+            .get_result(conn)
+            .await
+            .optional()?;
+    Ok(row.map(|row| row.token))
+}
+
+/// The token of the link of this name.
+pub(super) async fn token_of_slug(conn: &mut Conn, scope: &Scope, slug: &str) -> Result<Option<String>> {
+    let row: Option<TokenRow> = sql("select token from links where brand_id = $1 and slug = $2")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Text, _>(slug)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|row| row.token))
+}
+
+#[derive(QueryableByName)]
+struct SlugRow {
+    #[diesel(sql_type = Text)]
+    slug: String,
+}
+
+/// Those of these names that links of the brand have.
+pub(super) async fn taken_slugs(conn: &mut Conn, scope: &Scope, slugs: &[String]) -> Result<HashSet<String>> {
+    if slugs.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<SlugRow> = sql("select slug from links where brand_id = $1 and slug = any ($2)")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<Text>, _>(slugs)
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.slug).collect())
 }
 
 #[derive(QueryableByName)]

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::creators::Platform;
 use crate::events::AgentClass;
 
 /// What follows is not read: no honest user agent is longer.
@@ -29,6 +30,23 @@ pub fn classify(user_agent: &str) -> AgentClass {
         AgentClass::Bot
     } else {
         AgentClass::Browser
+    }
+}
+
+/// The kind of device that a user agent names: IOS (iPhone, iPod, iPad), ANDROID, or WEB for everything else. An iPad that asks for pages
+/// as a desktop does says that it is a Mac, and counts as one.
+#[must_use]
+pub fn device(user_agent: &str) -> Platform {
+    let has = |name: &str| user_agent.contains(name);
+    // Some phones with Windows once named all others too.
+    if has("Windows Phone") {
+        Platform::Web
+    } else if ["iPhone", "iPad", "iPod"].into_iter().any(has) {
+        Platform::Ios
+    } else if has("Android") {
+        Platform::Android
+    } else {
+        Platform::Web
     }
 }
 
@@ -76,6 +94,20 @@ mod tests {
             ),
             AgentClass::Browser,
         );
+    }
+
+    #[test]
+    fn devices_are_told_apart() {
+        for (user_agent, expected) in [
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15", Platform::Ios),
+            ("Mozilla/5.0 (iPad; CPU OS 17_0 like Mac OS X)", Platform::Ios),
+            ("Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/139.0.0.0 Mobile Safari/537.36", Platform::Android),
+            ("Mozilla/5.0 (Windows Phone 10.0; Android 6.0.1; like iPhone OS 7_0_3 Mac OS X)", Platform::Web),
+            ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18.0 Safari/605.1.15", Platform::Web),
+            ("", Platform::Web),
+        ] {
+            assert_eq!(device(user_agent), expected, "{user_agent}");
+        }
     }
 
     #[test]

@@ -22,6 +22,13 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          where p.brand_id = $1 and c.canonical_id <> c.id",
     ),
     (
+        "a link for one person is claimed by one",
+        "select count(*) as value from links l
+         left join (select link_id, count(*) as count from link_claims
+                    where brand_id = $1 and method <> 'PROBABILISTIC' group by link_id) c on c.link_id = l.id
+         where l.brand_id = $1 and l.is_single_use and coalesce(c.count, 0) <> (l.redeemed_at is not null)::int",
+    ),
+    (
         "weights sum to one and values to the conversion's",
         "select count(*) as value from (
              select r.conversion_id from attribution_records r

@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 42] = [
+pub const ALLOWED: [(&str, &str, &str); 43] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -99,6 +99,7 @@ pub const ALLOWED: [(&str, &str, &str); 42] = [
     ("ingestEvents", "(input: {events: []}) { userErrors { code } }", "AGI"),
     ("replayEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("discardEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
+    ("updateBrand", "(input: {allowedHosts: [\"*\"]}) { userErrors { code } }", "A"),
     ("fraudAlerts", "", "AGFNVB"),
 ];
 

@@ -47,7 +47,7 @@ const FORGET: &str = "
         select from ledger_transfers t where t.brand_id = a.brand_id and a.id in (t.debit_account_id, t.credit_account_id));
     update ledger_accounts a set debit_minor = coalesce((select sum(amount_minor) from ledger_transfers where debit_account_id = a.id), 0),
         credit_minor = coalesce((select sum(amount_minor) from ledger_transfers where credit_account_id = a.id), 0);
-    update links set click_count = 0, signup_count = 0, conversion_count = 0;
+    update links set click_count = 0, view_count = 0, signup_count = 0, conversion_count = 0;
     update brand_counters set value = 0;
     update positions set recorded_xid = 0, seq = 0, since = '1970-01-01 00:00:00Z';
     update events set state = 'ACCEPTED', code = null, reason = null where state = 'QUARANTINED' and payload is not null;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use grapevine::campaigns::{self, CampaignObjective, CampaignStatus, NewCampaign, PoliciesDraft};
 use grapevine::creators::{self, NewCreator, Platform};
-use grapevine::links::{self, Link, NewLink, NewOwner};
+use grapevine::links::{self, Link, NewLink, NewOwner, NewUtm};
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE, USER_AGENT};
 use reqwest::{Response, StatusCode};
 use url::Url;
@@ -38,6 +38,11 @@ pub async fn link(front: &Front) -> Link {
         platform: Platform::Tiktok,
         sub_id: Some("bio".into()),
         destination_url: Some("https://shop.example/p?size=m&utm_source=theirs#top".into()),
+        ios_url: None,
+        android_url: None,
+        slug: None,
+        utm: NewUtm::default(),
+        is_single_use: false,
         ttl_seconds: Some(3_600),
     };
     let ids = links::generate(&mut conn, scope, &app.env, &app.keyring, &[link], None).await.unwrap();
@@ -104,11 +109,8 @@ async fn what_only_looks_ahead_is_not_a_click() {
     let path = format!("/r/{}", link.token);
     let head = front.client.head(format!("{}{path}", front.url)).header(USER_AGENT, BROWSER).send().await.unwrap();
     assert_eq!(head.status(), StatusCode::FOUND);
-    let looks: [&[(&str, &str)]; 3] = [
-        &[(USER_AGENT.as_str(), PREVIEW)],
-        &[(USER_AGENT.as_str(), BROWSER), ("sec-purpose", "prefetch;prerender")],
-        &[(USER_AGENT.as_str(), BROWSER), ("purpose", "prefetch")],
-    ];
+    let looks: [&[(&str, &str)]; 2] =
+        [&[(USER_AGENT.as_str(), PREVIEW)], &[(USER_AGENT.as_str(), BROWSER), ("x-purpose", "preview")]];
     for headers in looks {
         let response = follow(&front, &path, headers).await;
         assert_eq!(response.status(), StatusCode::FOUND);
@@ -116,7 +118,14 @@ async fn what_only_looks_ahead_is_not_a_click() {
         assert!(chain.iter().all(|(name, _)| name != "gv_click"), "{headers:?}: {chain:?}");
         assert!(response.headers().get(SET_COOKIE).is_none(), "{headers:?}");
     }
-    assert_eq!((count(&front, "click").await, count(&front, "view").await), (0, 3));
+    // What is fetched ahead is refused, so that the browser asks again when the person clicks.
+    for ahead in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "Prefetch")] {
+        let response = follow(&front, &path, &[(USER_AGENT.as_str(), BROWSER), ahead]).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{ahead:?}");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(response.headers().get(LOCATION).is_none() && response.headers().get(SET_COOKIE).is_none());
+    }
+    assert_eq!((count(&front, "click").await, count(&front, "view").await), (0, 6));
     front.close().await;
 }
 
