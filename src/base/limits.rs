@@ -31,6 +31,12 @@ pub const WEBHOOK_SIGNATURES_MAX: usize = 5;
 pub const WEBHOOK_TOLERANCE_SECONDS: u64 = 300;
 /// A Standard Webhooks sender's own name of a request.
 pub const DELIVERY_ID_BYTES_MAX: usize = 255;
+/// How long a hub's lease is taken to last where it does not say: five days, as YouTube's hub has it.
+pub const LEASE_SECONDS_DEFAULT: u32 = 5 * 24 * 3_600;
+/// How long it may last at most.
+pub const LEASE_SECONDS_MAX: u32 = 30 * 24 * 3_600;
+/// A version of a platform's format.
+pub const VERSION_BYTES_MAX: usize = 64;
 /// How long the secret before a rotation still counts when the caller does not say.
 pub const SECRET_OVERLAP_SECONDS_DEFAULT: i64 = 24 * 3_600;
 /// How long it may still count at most: a week is longer than senders try again.

@@ -531,5 +531,6 @@ diesel::table! {
         created_at -> Timestamptz,
         disabled_at -> Nullable<Timestamptz>,
         last_event_at -> Nullable<Timestamptz>,
+        schema_version -> Nullable<Text>,
     }
 }

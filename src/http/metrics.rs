@@ -41,12 +41,19 @@ struct LimitLabels {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuarantineLabels {
+    platform: &'static str,
+    code: &'static str,
+}
+
 /// The door's counters.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
     events: Family<EventLabels, Counter>,
+    quarantined: Family<QuarantineLabels, Counter>,
     clicks_lost: Counter,
     statements: Counter,
     queue_depth: Gauge,
@@ -64,6 +71,9 @@ impl Default for Metrics {
         registry.register("http_request_duration_seconds", "Time to the head of the answer", durations.clone());
         let events = Family::default();
         registry.register("events", "Webhook events by what became of them at the door", events.clone());
+        let quarantined = Family::default();
+        let help = "What platforms posted and could not be used, which is kept";
+        registry.register("platform_events_quarantined", help, quarantined.clone());
         let clicks_lost = Counter::default();
         registry.register("clicks_lost", "Clicks redirected without being recorded", clicks_lost.clone());
         let statements = Counter::default();
@@ -76,7 +86,18 @@ impl Default for Metrics {
         let limits_local = Counter::default();
         let help = "Rate limits counted in this process alone, since Redis did not answer in time";
         registry.register("rate_limits_local", help, limits_local.clone());
-        Self { registry, requests, durations, events, clicks_lost, statements, queue_depth, rate_limited, limits_local }
+        Self {
+            registry,
+            requests,
+            durations,
+            events,
+            quarantined,
+            clicks_lost,
+            statements,
+            queue_depth,
+            rate_limited,
+            limits_local,
+        }
     }
 }
 
@@ -95,6 +116,10 @@ impl Metrics {
 
     pub(super) fn count_event(&self, outcome: &'static str, count: u64) {
         self.events.get_or_create(&EventLabels { outcome }).inc_by(count);
+    }
+
+    pub(super) fn count_quarantined(&self, platform: &'static str, code: &'static str) {
+        self.quarantined.get_or_create(&QuarantineLabels { platform, code }).inc();
     }
 
     pub(super) fn count_lost_click(&self) {

@@ -26,7 +26,7 @@ pub(super) fn router(house: House) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/graphql")))
         .route("/graphql", any(graphql::graphql))
-        .route("/webhooks/{source}", post(webhooks::receive).fallback(webhooks::handshake))
+        .route("/webhooks/{source}", post(webhooks::receive).get(webhooks::shake).fallback(webhooks::refuse))
         .route("/r/{token}", get(links::follow))
         .route("/invite/{token}", get(links::follow))
         .route("/healthz", get(health::healthz))

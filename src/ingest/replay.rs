@@ -210,9 +210,14 @@ async fn submissions(
     let schemes =
         if source_ids.is_empty() { HashMap::new() } else { replays::schemes(conn, scope, &source_ids).await? };
     let submission = |row: &RefusedRow| {
-        let origin =
-            Origin { scope: scope.clone(), source_id: row.source_id, delivery_id: None, is_import: row.is_import };
         let scheme = schemes.get(&row.source_id).copied().unwrap_or(Scheme::Generic);
+        let origin = Origin {
+            scope: scope.clone(),
+            source_id: row.source_id,
+            delivery_id: None,
+            names_its_events: scheme.names_its_events(),
+            is_import: row.is_import,
+        };
         (origin, (!row.is_canonical).then(|| unsealed(scope, keyring, scheme, row)))
     };
     Ok(rows.iter().map(submission).collect())
@@ -228,8 +233,13 @@ fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) 
         let reason = "Another event came first under this event_id or webhook-id: that one counts.".to_owned();
         return Submission::Unreadable { raw, code: REUSED, reason };
     }
-    match parse(scheme, &raw) {
-        Parsed { is_array: false, mut items } if items.len() == 1 => items.remove(0),
+    let Parsed { is_array, mut items, .. } = parse(scheme, &raw);
+    match items.len() {
+        1 if !is_array => items.remove(0),
+        0 if scheme.is_platform() => {
+            let reason = "It tells of nothing that counts here: it can be given up.".to_owned();
+            Submission::Unreadable { raw, code: "NO_EVENT", reason }
+        }
         _ => {
             let reason = "It holds several events: send them anew, each counts by itself.".to_owned();
             Submission::Unreadable { raw, code: "TOO_MANY_EVENTS", reason }

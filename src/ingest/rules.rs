@@ -35,6 +35,13 @@ pub(super) struct Directory {
     /// By slug and by identifier.
     pub campaigns: HashMap<(Uuid, String), Uuid>,
     pub links: HashMap<(Uuid, String), LinkEntry>,
+    /// Creators by their accounts on platforms.
+    pub accounts: HashMap<(Uuid, Platform, String), Uuid>,
+}
+
+/// The account on a platform that an event names in place of a creator.
+pub(super) fn account_of(fields: &EventFields) -> Option<(Platform, &str)> {
+    Some((Platform::parse(fields.platform.as_deref()?)?, fields.account_id.as_deref()?))
 }
 
 /// What an event needs to know of its link.
@@ -155,9 +162,16 @@ impl Bench<'_> {
     }
 
     fn creator(&self, origin: &Origin, fields: &EventFields) -> Result<Option<Uuid>, Doubt> {
-        let Some(name) = &fields.creator_id else { return Ok(None) };
+        let Some(name) = &fields.creator_id else { return self.account_holder(origin, fields) };
         let found = self.directory.creators.get(&(origin.scope.brand_id, name.clone())).copied();
         found.map(Some).ok_or_else(|| ("UNKNOWN_CREATOR", "creator_id names no creator of this brand.".to_owned()))
+    }
+
+    fn account_holder(&self, origin: &Origin, fields: &EventFields) -> Result<Option<Uuid>, Doubt> {
+        let Some((platform, id)) = account_of(fields) else { return Ok(None) };
+        let found = self.directory.accounts.get(&(origin.scope.brand_id, platform, id.to_owned())).copied();
+        let unknown = || format!("No creator of this brand has this account on {}: connect it.", platform.as_str());
+        found.map(Some).ok_or_else(|| ("UNKNOWN_CREATOR", unknown()))
     }
 
     fn campaign(&self, origin: &Origin, draft: &Draft) -> Result<Option<Uuid>, Doubt> {
@@ -223,6 +237,7 @@ fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
         ("referrer_user_id", &fields.referrer_user_id),
         ("order_id", &fields.order_id),
         ("device_id", &fields.device_id),
+        ("account_id", &fields.account_id),
     ];
     for (name, text) in texts {
         let Some(text) = text else { continue };

@@ -94,7 +94,7 @@ impl Touch {
             EventType::Open => TouchKind::Open,
             EventType::Signup => TouchKind::Signup,
             EventType::Activation => TouchKind::Activation,
-            EventType::Conversion | EventType::Refund | EventType::Identify => return None,
+            EventType::Conversion | EventType::Refund | EventType::Identify | EventType::Post => return None,
         };
         Some(Self {
             id,
