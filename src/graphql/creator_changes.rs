@@ -99,7 +99,8 @@ impl CreatorMutation {
         UpdateCreatorPayload::of(update(ctx.request()?, input).await)
     }
 
-    /// Records a creator's account on a platform. It counts as not verified until the platform itself confirms it.
+    /// Records a creator's account on a platform, and asks the platform about it where it can be asked. It counts as verified once its public
+    /// description has shown `verificationCode`; the worker looks again every day, and every call of this looks at once.
     async fn connect_platform_account(
         &self,
         ctx: &Context<'_>,
@@ -141,7 +142,14 @@ async fn connect(request: &RequestContext, input: ConnectPlatformAccountInput) -
         username: input.username,
         follower_count: input.followers,
     };
-    creators::connect_account(&mut *request.conn().await?, &request.scope, &request.app.env, &account).await?;
+    let scope = &request.scope;
+    creators::connect_account(&mut *request.conn().await?, scope, &request.app.env, &account).await?;
+    let (platform, name) = (account.platform, account.external_id.as_str());
+    let found = creators::account_named(&mut *request.conn().await?, scope, id, platform, name).await?;
+    if let Some(account) = found {
+        // A platform that does not answer now is asked again by the worker.
+        request.app.desk().refresh_account(scope, &account).await?;
+    }
     reload(request, id).await
 }
 

@@ -19,6 +19,7 @@ use super::auth::{authenticate, bearer};
 use super::house::House;
 use super::serve::Peer;
 use crate::access::Permission;
+use crate::outbound::{BreakerState, CallOutcome};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -47,6 +48,17 @@ struct QuarantineLabels {
     code: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    platform: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlatformLabels {
+    platform: &'static str,
+}
+
 /// The door's counters.
 pub(super) struct Metrics {
     registry: Registry,
@@ -59,6 +71,8 @@ pub(super) struct Metrics {
     queue_depth: Gauge,
     rate_limited: Family<LimitLabels, Counter>,
     limits_local: Counter,
+    calls: Family<CallLabels, Counter>,
+    breakers: Family<PlatformLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -86,6 +100,11 @@ impl Default for Metrics {
         let limits_local = Counter::default();
         let help = "Rate limits counted in this process alone, since Redis did not answer in time";
         registry.register("rate_limits_local", help, limits_local.clone());
+        let calls = Family::default();
+        registry.register("platform_calls", "Questions to platforms by how they ended", calls.clone());
+        let breakers = Family::default();
+        let help = "Whether a platform is asked: 0 closed, 1 half open, 2 open";
+        registry.register("platform_breaker", help, breakers.clone());
         Self {
             registry,
             requests,
@@ -97,6 +116,8 @@ impl Default for Metrics {
             queue_depth,
             rate_limited,
             limits_local,
+            calls,
+            breakers,
         }
     }
 }
@@ -126,12 +147,30 @@ impl Metrics {
         self.clicks_lost.inc();
     }
 
+    fn catch_up_calls(&self, house: &House) {
+        let outcomes =
+            [(CallOutcome::Answered, "answered"), (CallOutcome::Failed, "failed"), (CallOutcome::Spared, "spared")];
+        for client in house.app.outbound.clients() {
+            let platform = client.platform().as_str();
+            for (counted, outcome) in outcomes {
+                catch_up(&self.calls.get_or_create(&CallLabels { platform, outcome }), client.count(counted));
+            }
+            let state = match client.state() {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            self.breakers.get_or_create(&PlatformLabels { platform }).set(state);
+        }
+    }
+
     fn text(&self, house: &House) -> Option<String> {
         catch_up(&self.statements, house.app.db.statement_count());
         for (limit, count) in house.app.limiter.refused_counts() {
             catch_up(&self.rate_limited.get_or_create(&LimitLabels { limit }), count);
         }
         catch_up(&self.limits_local, house.app.limiter.local_count());
+        self.catch_up_calls(house);
         self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry).ok().map(|()| text)

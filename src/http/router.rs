@@ -129,6 +129,7 @@ mod tests {
             data_dir: "data".into(),
             events_retention_days: None,
             rate_limits: crate::config::RateLimits::default(),
+            platforms: crate::config::PlatformSettings::default(),
         };
         let app = App::new(settings, Env::system()).unwrap();
         House::new(app, Options::default(), CancellationToken::new())

@@ -90,7 +90,9 @@ async fn agree(house: &House, slug: &str, hello: &Handshake) -> Result<bool> {
     match source.scheme {
         Scheme::Meta => Ok(hello.is_subscription_with(&source.verify_token(&app.keyring))),
         Scheme::Youtube => match hello.wanted_channel() {
-            Some(channel_id) => grant(&mut *app.db.conn().await?, source, channel_id, hello.lease_seconds, app.env.now()).await,
+            Some(channel_id) => {
+                grant(&mut *app.db.conn().await?, source, channel_id, hello.lease_seconds, app.env.now()).await
+            }
             None => Ok(false),
         },
         _ => Ok(false),
@@ -107,12 +109,7 @@ pub(super) async fn refuse() -> Response {
 
 /// The source that signed the body. What does not fit a source as it is remembered is checked against the source as it is now: its
 /// secret may have been rotated a moment ago.
-async fn authenticate(
-    house: &House,
-    slug: &str,
-    parts: &Parts,
-    raw: &[u8],
-) -> Result<Option<(Arc<Known>, Authentic)>> {
+async fn authenticate(house: &House, slug: &str, parts: &Parts, raw: &[u8]) -> Result<Option<(Arc<Known>, Authentic)>> {
     let started = Instant::now();
     let known = house.sources.find(house, slug).await?;
     let verified = verify(house, known.as_deref(), parts, raw);
@@ -135,8 +132,7 @@ fn verify(house: &House, known: Option<&Known>, parts: &Parts, raw: &[u8]) -> Op
         Some(source) => (source.scheme, source.keys(now)),
         None => (platforms::guess_scheme(&lookup), vec![decoy.as_slice()]),
     };
-    let request =
-        platforms::Request { headers: &lookup, query: parts.uri.query().unwrap_or_default(), raw, now };
+    let request = platforms::Request { headers: &lookup, query: parts.uri.query().unwrap_or_default(), raw, now };
     let verified = platforms::verify(scheme, &keys, &request);
     if let Err(rejected) = &verified {
         tracing::info!(reason = %rejected, source.is_known = source.is_some(), "a webhook was not authentic");

@@ -93,9 +93,11 @@ pub(super) async fn look_up<'a>(conn: &mut Conn, items: impl IntoIterator<Item =
         names.creators.extend(fields.creator_id.iter().filter_map(wanted));
         names.campaigns.extend(fields.campaign.iter().chain(&draft.utm_campaign).filter_map(wanted));
         names.tokens.extend(fields.link_token.iter().filter_map(wanted));
-        names.accounts.extend(account_of(fields).filter(|(_, id)| can_be_a_name(id)).map(|(platform, id)| {
-            (brand_id, platform, id.to_owned())
-        }));
+        names.accounts.extend(
+            account_of(fields)
+                .filter(|(_, id)| can_be_a_name(id))
+                .map(|(platform, id)| (brand_id, platform, id.to_owned())),
+        );
     }
     store::directory(conn, &names).await
 }

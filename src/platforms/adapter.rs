@@ -211,7 +211,11 @@ pub(super) fn bad_xml() -> Doubt {
 /// A name that the platform made, if it looks like one: what else stands in its place may be personal.
 fn quoted(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/: ".contains(&byte);
-    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) { format!("`{name}`") } else { "it names".to_owned() }
+    if (1..=64).contains(&name.len()) && name.bytes().all(is_plain) {
+        format!("`{name}`")
+    } else {
+        "it names".to_owned()
+    }
 }
 
 /// A value as the generic event carries it.

@@ -32,9 +32,14 @@ mod tests {
 
     #[test]
     fn digits_are_moved_and_never_rounded() {
-        for (minor, exponent, expected) in
-            [(0, 2, "0.00"), (5, 2, "0.05"), (1_999, 2, "19.99"), (500, 0, "500"), (5, 3, "0.005"), (u64::MAX, 2, "184467440737095516.15")]
-        {
+        for (minor, exponent, expected) in [
+            (0, 2, "0.00"),
+            (5, 2, "0.05"),
+            (1_999, 2, "19.99"),
+            (500, 0, "500"),
+            (5, 3, "0.005"),
+            (u64::MAX, 2, "184467440737095516.15"),
+        ] {
             assert_eq!(decimal(minor, exponent), expected);
         }
     }

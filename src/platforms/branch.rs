@@ -125,7 +125,8 @@ fn read(event: Event) -> Result<Option<EventFields>, Doubt> {
     let tokens = [user.randomized_bundle_token, user.randomized_device_token];
     let visitor = tokens.into_iter().flatten().find_map(|token| token.text());
     fields.anonymous_id = fields.anonymous_id.or(visitor.map(|token| format!("branch:{token}")));
-    fields.device_id = [user.idfv, user.aaid, user.android_id, user.idfa].into_iter().flatten().find(|id| is_device(id));
+    fields.device_id =
+        [user.idfv, user.aaid, user.android_id, user.idfa].into_iter().flatten().find(|id| is_device(id));
     (fields.ip, fields.user_agent) = (user.ip, user.user_agent);
     let platform = match user.os.unwrap_or_default().to_ascii_uppercase().as_str() {
         "IOS" | "IPADOS" => "IOS",

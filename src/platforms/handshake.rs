@@ -51,7 +51,8 @@ impl Handshake {
     pub fn wanted_channel(&self) -> Option<&str> {
         let (_, channel_id) = self.topic.as_deref()?.split_once("/feeds/videos.xml?channel_id=")?;
         let is_ours = [super::youtube::topic_of(channel_id), super::youtube::old_topic_of(channel_id)];
-        (self.mode == "subscribe" && is_ours.iter().any(|topic| Some(topic) == self.topic.as_ref())).then_some(channel_id)
+        (self.mode == "subscribe" && is_ours.iter().any(|topic| Some(topic) == self.topic.as_ref()))
+            .then_some(channel_id)
     }
 }
 
@@ -82,7 +83,8 @@ mod tests {
     #[test]
     fn a_hub_is_heard_about_channels_it_spells_as_youtube_does() {
         let channel = |mode: &str, topic: &str| {
-            let pairs = [("hub.mode", mode), ("hub.challenge", "x"), ("hub.topic", topic), ("hub.lease_seconds", "432000")];
+            let pairs =
+                [("hub.mode", mode), ("hub.challenge", "x"), ("hub.topic", topic), ("hub.lease_seconds", "432000")];
             let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
             let hello = Handshake::read(&query).unwrap();
             assert_eq!(hello.lease_seconds, Some(432_000));
@@ -90,7 +92,10 @@ mod tests {
         };
         let topic = super::super::youtube::topic_of("UC1");
         assert_eq!(channel("subscribe", &topic).as_deref(), Some("UC1"));
-        assert_eq!(channel("subscribe", "https://www.youtube.com/feeds/videos.xml?channel_id=UC1").as_deref(), Some("UC1"));
+        assert_eq!(
+            channel("subscribe", "https://www.youtube.com/feeds/videos.xml?channel_id=UC1").as_deref(),
+            Some("UC1")
+        );
         assert_eq!(channel("unsubscribe", &topic), None);
         assert_eq!(channel("subscribe", "https://evil.example/feeds/videos.xml?channel_id=UC1"), None);
         assert_eq!(channel("subscribe", ""), None);

@@ -132,7 +132,8 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
         for (name, part) in parts.iter().flat_map(|(name, parts)| parts.iter().map(move |part| (name, part))) {
             let read = if *name == "changes" { change(part.get()) } else { message(&notice.object, part.get()) };
             if let Some(read) = read.transpose() {
-                let alone = format!(r#"{{"object":"{}","entry":[{{"id":{id},"{name}":[{}]}}]}}"#, notice.object, part.get());
+                let alone =
+                    format!(r#"{{"object":"{}","entry":[{{"id":{id},"{name}":[{}]}}]}}"#, notice.object, part.get());
                 items.push(kept(alone, read));
             }
             if items.len() > EVENTS_PER_REQUEST_MAX {

@@ -11,6 +11,7 @@ mod fields;
 mod generic;
 mod handshake;
 mod meta;
+pub mod profiles;
 mod shopify;
 mod signing;
 mod standard;

@@ -141,12 +141,12 @@ fn sale(topic: &str, shop: Option<&str>, order: Order) -> Result<Option<EventFie
         return Ok(None);
     }
     let mut fields = EventFields { event_type: Some("conversion".to_owned()), ..EventFields::default() };
-    let note = |name: &str| {
-        order.note_attributes.iter().find(|note| note.name == name).and_then(|note| note.value.text())
-    };
+    let note =
+        |name: &str| order.note_attributes.iter().find(|note| note.name == name).and_then(|note| note.value.text());
     identify(&mut fields, note);
     let customer = order.customer.and_then(|customer| customer.id).map(|id| id.to_string());
-    let visitor = customer.or(order.checkout_token).or(order.cart_token).unwrap_or_else(|| format!("order {}", order.id));
+    let visitor =
+        customer.or(order.checkout_token).or(order.cart_token).unwrap_or_else(|| format!("order {}", order.id));
     fields.anonymous_id = fields.anonymous_id.or(Some(format!("shopify:{visitor}")));
     fields.event_id = Some(format!("{topic}:{}", order.id));
     fields.order_id = Some(order.id.to_string());

@@ -24,11 +24,7 @@ pub(super) fn sha1(key: &[u8], raw: &[u8]) -> [u8; 20] {
 }
 
 /// Whether one of the keys made one of the offers.
-pub(super) fn is_signed<const N: usize>(
-    keys: &[&[u8]],
-    offers: &[[u8; N]],
-    mac: impl Fn(&[u8]) -> [u8; N],
-) -> bool {
+pub(super) fn is_signed<const N: usize>(keys: &[&[u8]], offers: &[[u8; N]], mac: impl Fn(&[u8]) -> [u8; N]) -> bool {
     let mut found = Choice::from(0);
     for key in keys {
         let own = mac(key);
@@ -60,13 +56,22 @@ pub(super) fn seconds(text: &str) -> Option<i64> {
 }
 
 /// The signed moment and the digests of a header such as `t=1492774577,v1=5257a8...`, which names the digests' scheme.
-pub(super) fn timed(headers: HeaderLookup<'_>, name: &str, scheme: &str, offers_max: usize) -> Option<(i64, Vec<[u8; 32]>)> {
+pub(super) fn timed(
+    headers: HeaderLookup<'_>,
+    name: &str,
+    scheme: &str,
+    offers_max: usize,
+) -> Option<(i64, Vec<[u8; 32]>)> {
     let text = only(headers, name)?;
     let pairs: Vec<(&str, &str)> = text.split(',').filter_map(|pair| pair.split_once('=')).collect();
     let mut moments = pairs.iter().filter(|(name, _)| *name == "t").map(|(_, text)| *text);
     let sent_at = moments.next().filter(|_| moments.next().is_none()).and_then(seconds)?;
-    let offers: Vec<[u8; 32]> =
-        pairs.iter().filter(|(name, _)| *name == scheme).take(offers_max).filter_map(|(_, text)| digest(text)).collect();
+    let offers: Vec<[u8; 32]> = pairs
+        .iter()
+        .filter(|(name, _)| *name == scheme)
+        .take(offers_max)
+        .filter_map(|(_, text)| digest(text))
+        .collect();
     (!offers.is_empty()).then_some((sent_at, offers))
 }
 

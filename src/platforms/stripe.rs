@@ -26,9 +26,8 @@ const DATED_VERSION_MAX: &str = "2024-06-20";
 const NAMED_VERSIONS: [&str; 5] = ["acacia", "basil", "clover", "dahlia", "endive"];
 /// Currencies of which Stripe counts whole units (<https://docs.stripe.com/currencies#zero-decimal>). ISK and UGX are none of them,
 /// for reasons of Stripe's past, and MGA is, for reasons of Madagascar's.
-const WHOLE: [&str; 15] = [
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
-];
+const WHOLE: [&str; 15] =
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"];
 const THOUSANDTHS: [&str; 5] = ["BHD", "JOD", "KWD", "OMR", "TND"];
 
 pub(super) struct Stripe;

@@ -4,9 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::adapter::{
-    Adapter, Authentic, Doubt, Post, Rejected, Request, SignedHeaders, bad_field, raw, unknown_kind,
-};
+use super::adapter::{Adapter, Authentic, Doubt, Post, Rejected, Request, SignedHeaders, bad_field, raw, unknown_kind};
 use super::signing::{sha256, timed, verify_timed};
 use super::{EventFields, Parsed};
 

@@ -98,7 +98,9 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
         return Err(bad_xml());
     }
     let feed: Feed = from_reader(post.body).map_err(|error| match error {
-        quick_xml::DeError::Custom(_) => bad_field("feed", "a feed whose entries name a video, its channel and its moments"),
+        quick_xml::DeError::Custom(_) => {
+            bad_field("feed", "a feed whose entries name a video, its channel and its moments")
+        }
         _ => bad_xml(),
     })?;
     if feed.entries.is_empty() && feed.deleted.is_empty() {

@@ -146,8 +146,8 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, members, outbox, platforms,
-        rewards,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, members, outbound, outbox,
+        platforms, rewards,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -166,6 +166,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         names![ledger::Bucket, ledger::Owner, outbox::Topic, platforms::Scheme, identity::IdentifierKind, access::Role];
     let [decision, alert_state, subject, reward_state] =
         names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState];
+    let [breaker_state] = names![outbound::BreakerState];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
@@ -185,6 +186,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("members_status_check", member_status),
         ("outbox_topic_check", topic),
         ("platform_accounts_platform_check", platform),
+        ("platform_calls_state_check", breaker_state),
         ("rewards_kind_check", reward_kind),
         ("rewards_state_check", reward_state),
         ("touchpoints_agent_class_check", agent_class),

@@ -9,11 +9,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Origin;
 use crate::access::{Keyring, Permission, Scope, brand_scope};
 use crate::base::limits::{SECRET_OVERLAP_SECONDS_MAX, WEBHOOK_SOURCES_MAX};
 use crate::base::{Code, Cursor, Env, Error, Page, Result, Slice, random_bytes};
 use crate::db::Conn;
-use super::Origin;
 use crate::platforms::{Scheme, draw_secret, key_of, secret_expected};
 
 const PURPOSE: &str = "webhook secret";

@@ -19,12 +19,12 @@ struct Vector {
 
 #[test]
 fn every_published_signature_is_taken_and_refused_as_others_do() {
-    let vectors: Vec<Vector> =
-        serde_json::from_str(include_str!("../../fixtures/webhooks/platforms.json")).unwrap();
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("../../fixtures/webhooks/platforms.json")).unwrap();
     assert_eq!(vectors.len(), 27);
     for vector in vectors {
-        let headers =
-            |name: &str| vector.headers.get(name).map(|value| value.clone().into_bytes()).into_iter().collect::<Vec<_>>();
+        let headers = |name: &str| {
+            vector.headers.get(name).map(|value| value.clone().into_bytes()).into_iter().collect::<Vec<_>>()
+        };
         let now = DateTime::from_timestamp(vector.now.unwrap_or_default(), 0).unwrap();
         let request = Request { headers: &headers, query: "", raw: vector.payload.as_bytes(), now };
         let verified = verify(vector.scheme, &[b"another secret", vector.secret.as_bytes()], &request);
