@@ -101,6 +101,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    channel_watches (brand_id, source_id, channel_id) {
+        brand_id -> Uuid,
+        source_id -> Uuid,
+        channel_id -> Text,
+        asked_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     conversion_uplines (brand_id, conversion_id, member_id) {
         brand_id -> Uuid,
         conversion_id -> Uuid,
@@ -435,6 +445,17 @@ diesel::table! {
         verified_at -> Nullable<Timestamptz>,
         follower_count -> Nullable<Int4>,
         created_at -> Timestamptz,
+        checked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    platform_calls (platform) {
+        platform -> Text,
+        state -> Text,
+        last_success_at -> Nullable<Timestamptz>,
+        last_failure_at -> Nullable<Timestamptz>,
+        last_failure -> Nullable<Text>,
     }
 }
 

@@ -141,7 +141,7 @@ fn verify(house: &House, known: Option<&Known>, parts: &Parts, raw: &[u8]) -> Op
 }
 
 fn lookup(headers: &HeaderMap) -> impl Fn(&str) -> Vec<Vec<u8>> + Sync {
-    |name: &str| headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect()
+    move |name: &str| headers.get_all(name).iter().map(|value| value.as_bytes().to_vec()).collect()
 }
 
 /// What a platform posts and we cannot use is a sign that it changed its format: somebody should look before much is waiting.
