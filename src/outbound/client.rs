@@ -87,8 +87,14 @@ impl PlatformClient {
     /// Asks until there is an answer that `read` understands, a limit of tries, or a reason not to ask on.
     pub async fn ask<T>(&self, question: &Question, read: impl Fn(u16, &[u8]) -> Result<T, Trouble>) -> Told<T> {
         let mut tries = 0;
+        let mut failed = None;
         let told = loop {
             let told = self.ask_once(question, &read).await;
+            if let (Err(Unanswered::Open), Some(unanswered)) = (&told.answer, failed) {
+                // The tries before this one opened the breaker: why they failed is what there is to tell.
+                break Told { answer: Err(unanswered), state: told.state };
+            }
+            failed = told.answer.as_ref().err().copied();
             tries += 1;
             let is_worth_it = matches!(told.answer, Err(Unanswered::Unreachable | Unanswered::Trouble(Trouble::Later)));
             if !is_worth_it || tries >= CALL_TRIES_MAX {

@@ -47,6 +47,13 @@ async fn a_platform_that_changes_its_format_loses_nothing() {
     assert!(text.contains(counted), "{text}");
     let seen = app.data("{ webhookSources { nodes { schemaVersion } } }", json!({})).await;
     assert_eq!(seen["webhookSources"]["nodes"][0]["schemaVersion"], "2027-03-31.foxglove");
+    let health =
+        app.data("{ platformHealth { platform schemaVersion quarantined lastEventAt state } }", json!({})).await;
+    let stripe =
+        health["platformHealth"].as_array().unwrap().iter().find(|one| one["platform"] == "STRIPE").unwrap().clone();
+    let expected = json!({"platform": "STRIPE", "schemaVersion": "2027-03-31.foxglove", "quarantined": 3,
+        "lastEventAt": app.now().to_rfc3339(), "state": null});
+    assert_eq!(stripe, expected);
     // Taking them in again does not help as long as the adapter is what it was.
     let answer = app.data(REPLAY, json!({})).await["replayEvents"]["replay"].take();
     assert_eq!((&answer["queued"], &answer["quarantined"]), (&json!(0), &json!(3)));
@@ -83,7 +90,7 @@ async fn what_an_older_adapter_could_not_read_todays_works() {
     assert_eq!((&answer["queued"], &answer["quarantined"]), (&json!(3), &json!(1)), "{answer}");
     assert_eq!(answer["failures"][0]["code"], "NO_EVENT", "a kind that turned out to tell of nothing");
     app.drain().await;
-    assert_eq!(app.sql_count("select count(*) from conversions where value_minor = 4999").await, 3);
+    assert_eq!(app.sql_count("select count(*) from conversions where amount_minor = 4999").await, 3);
     assert_eq!(app.sql_count("select count(*) from events where state = 'QUARANTINED'").await, 1);
     // What the platform still tries to deliver was there before, and what it tries under its name is that.
     let (status, answer) = post(&app, &made, &charge("evt_1", "2026-10-28.endive")).await;

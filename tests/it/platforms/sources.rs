@@ -303,7 +303,7 @@ async fn a_sale_that_stripe_tells_three_times_is_one_and_its_refunds_are_exact()
     }
     app.drain().await;
     assert_eq!(
-        app.sql_count("select count(*) from conversions where value_minor = 4999 and order_id = 'pi_3Pg'").await,
+        app.sql_count("select count(*) from conversions where amount_minor = 4999 and order_id = 'pi_3Pg'").await,
         1
     );
     assert_eq!(app.sql_count(CONVERSIONS).await, 1);
