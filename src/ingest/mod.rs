@@ -5,7 +5,9 @@
 mod commit;
 mod door;
 mod item;
+mod parts;
 mod replay;
+mod row;
 mod rules;
 mod source;
 mod store;

@@ -98,3 +98,41 @@ async fn what_an_older_adapter_could_not_read_todays_works() {
     app.drain().await;
     assert_eq!(app.sql_count("select count(*) from conversions").await, 3);
 }
+
+/// A batch that could not even be told apart: each of its events takes effect by itself, once, however often it is taken in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_nobody_could_tell_apart_loses_none_of_its_events() {
+    let app = TestApp::start().await;
+    furnish(&app).await;
+    let made = app.source_of(Scheme::Meta, None).await;
+    let mut conn = app.db.conn().await.unwrap();
+    let source = grapevine::ingest::source_by_slug(&mut conn, &app.keyring, &made.slug).await.unwrap().unwrap();
+    drop(conn);
+    let opened = |person: usize, token: &str| {
+        json!({"id": "17841", "messaging": [{"sender": {"id": format!("p{person}")},
+        "recipient": {"id": "17841"}, "timestamp": 1_786_795_200_000_u64, "referral": {"ref": token, "source": "IGME"}}]})
+    };
+    let entries = [opened(1, "zoe-link"), opened(2, "zoe-link"), opened(3, "nobodys"), opened(4, "zoe-link")];
+    let raw = json!({"object": "instagram", "entry": entries}).to_string().into_bytes();
+    let items =
+        vec![Submission::Unreadable { raw, code: "BAD_FIELD", reason: "An older adapter did not know it.".to_owned() }];
+    assert_eq!(app.door.accept(&source.origin(None), items).await.unwrap()[0].status, ReceiptStatus::Quarantined);
+
+    let answer = app.data(REPLAY, json!({})).await["replayEvents"]["replay"].take();
+    assert_eq!((&answer["queued"], &answer["quarantined"]), (&json!(3), &json!(1)), "{answer}");
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from touchpoints where link_id is not null").await, 3);
+    assert_eq!(
+        app.sql_count("select count(*) from events where code = 'UNKNOWN_LINK'").await,
+        1,
+        "each has its own fate"
+    );
+    // Meta sends it again, in parts or as a whole: all of it is there.
+    let again = json!({"object": "instagram", "entry": [opened(2, "zoe-link")]});
+    let (url, raw) = (format!("{}/webhooks/{}", app.serve().await, made.slug), again.to_string());
+    let headers = sign(Scheme::Meta, made.secret.as_bytes(), "", app.now(), raw.as_bytes());
+    let request = headers.into_iter().fold(app.client.post(url), |request, (name, value)| request.header(name, value));
+    assert_eq!(request.body(raw).send().await.unwrap().status().as_u16(), 200);
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from touchpoints").await, 3);
+}
