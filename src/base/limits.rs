@@ -58,6 +58,8 @@ pub const CALL_MS: u64 = 5_000;
 pub const CALL_MS_MIN: u64 = 100;
 /// What that can be set to at most.
 pub const CALL_MS_MAX: u64 = 60_000;
+/// How long somebody who connects an account waits for its platform, which is longer than one try: what did not answer counts as failed.
+pub const CONNECT_MS_MAX: u64 = 6_000;
 /// How long the first pause between two tries lasts; each is twice as long as the one before, plus up to half of that by chance.
 pub const CALL_PAUSE_MS: u64 = 200;
 /// What a platform may answer.

@@ -1,5 +1,7 @@
 //! Mutations of creators.
 
+use std::time::Duration;
+
 use async_graphql::{Context, ID, InputObject, InputType, MaybeUndefined, Object, Result};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 use super::context::parse_id;
 use super::creators::CreatorStatus;
 use super::{Creator, Platform, RequestContext, RequestExt};
+use crate::base::limits::CONNECT_MS_MAX;
 use crate::base::{self, Error, Kind};
 use crate::creators::{self, CreatorChange, NewCreator, NewPlatformAccount};
 use crate::payload;
@@ -147,8 +150,12 @@ async fn connect(request: &RequestContext, input: ConnectPlatformAccountInput) -
     let (platform, name) = (account.platform, account.external_id.as_str());
     let found = creators::account_named(&mut *request.conn().await?, scope, id, platform, name).await?;
     if let Some(account) = found {
+        let desk = request.app.desk();
+        let asked = desk.refresh_account(scope, &account);
         // A platform that does not answer now is asked again by the worker.
-        request.app.desk().refresh_account(scope, &account).await?;
+        if let Ok(asked) = tokio::time::timeout(Duration::from_millis(CONNECT_MS_MAX), asked).await {
+            asked?;
+        }
     }
     reload(request, id).await
 }

@@ -24,8 +24,14 @@ struct Input {
 
 const NAMES: [&str; 4] = ["webhook-id", "webhook-timestamp", "webhook-signature", "x-webhook-signature"];
 
-const PLATFORM_NAMES: [&str; 6] =
-    ["stripe-signature", "x-shopify-hmac-sha256", "x-hub-signature-256", "x-hub-signature", "tiktok-signature", "authorization"];
+const PLATFORM_NAMES: [&str; 6] = [
+    "stripe-signature",
+    "x-shopify-hmac-sha256",
+    "x-hub-signature-256",
+    "x-hub-signature",
+    "tiktok-signature",
+    "authorization",
+];
 
 type Headers = Vec<(String, Vec<u8>)>;
 
@@ -42,7 +48,11 @@ fuzz_target!(|input: Input| {
     let _ = key_of(scheme, &input.secret);
     // What the fuzzer says in the headers of platforms is never taken for theirs.
     for scheme in Scheme::ALL.iter().copied().filter(|scheme| scheme.is_platform()) {
-        let forged: Headers = input.forged.iter().map(|(name, value)| (PLATFORM_NAMES[usize::from(*name) % 6].to_owned(), value.clone())).collect();
+        let forged: Headers = input
+            .forged
+            .iter()
+            .map(|(name, value)| (PLATFORM_NAMES[usize::from(*name) % 6].to_owned(), value.clone()))
+            .collect();
         assert!(!passes(scheme, &[&[7; 32]], &forged, &input.body, i64::from(input.now)), "forged for {scheme:?}");
     }
     let now = i64::from(input.now);
