@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::house::House;
 use crate::base::Result;
 use crate::ingest::{Source, note_event, source_by_slug};
@@ -23,6 +25,7 @@ pub(super) struct Known {
     pub(super) source: Source,
     read_at: Instant,
     noted_us: AtomicI64,
+    told_us: AtomicI64,
     /// The version of the platform's format that was noted last.
     version: Mutex<Option<String>>,
 }
@@ -65,7 +68,7 @@ impl SourceCache {
         };
         let noted_us = AtomicI64::new(source.last_event_at.map_or(i64::MIN, |at| at.timestamp_micros()));
         let version = Mutex::new(source.schema_version.clone());
-        let known = Arc::new(Known { source, read_at, noted_us, version });
+        let known = Arc::new(Known { source, read_at, noted_us, told_us: AtomicI64::new(i64::MIN), version });
         if sources.len() >= CACHE_ENTRIES_MAX {
             sources.retain(|_, known| known.read_at.elapsed() < CACHE_TIME);
         }
@@ -96,6 +99,13 @@ impl Known {
             }
             Err(_) => tracing::debug!("a source's last event was not noted in time"),
         }
+    }
+
+    /// Whether it is time to say in the log that something of this source could not be used: once a minute is enough to wake somebody.
+    pub(super) fn is_worth_telling(&self, now: DateTime<Utc>) -> bool {
+        let (told_us, now_us) = (self.told_us.load(Ordering::Relaxed), now.timestamp_micros());
+        let is_due = now_us.saturating_sub(told_us) >= NOTE_US;
+        is_due && self.told_us.compare_exchange(told_us, now_us, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Whether a version is another than the last one; from now on it is the last one.

@@ -69,7 +69,7 @@ async fn take(house: &House, slug: &str, parts: &Parts, raw: &[u8]) -> Result<Re
     let parsed = platforms::parse(source.scheme, &kept);
     let receipts = app.door.accept(&source.origin(authentic.delivery_id), parsed.items).await?;
     known.note_event(house, parsed.version.as_deref()).await;
-    tell(house, source, &receipts);
+    tell(house, &known, &receipts);
     Ok(taken(house, parsed.is_array, &receipts))
 }
 
@@ -145,17 +145,20 @@ fn lookup(headers: &HeaderMap) -> impl Fn(&str) -> Vec<Vec<u8>> + Sync {
 }
 
 /// What a platform posts and we cannot use is a sign that it changed its format: somebody should look before much is waiting.
-fn tell(house: &House, source: &Source, receipts: &[Receipt]) {
+fn tell(house: &House, known: &Known, receipts: &[Receipt]) {
+    let source = &known.source;
     if !source.scheme.is_platform() {
         return;
     }
     for receipt in receipts {
         let Some(code) = receipt.code else { continue };
         house.metrics.count_quarantined(source.scheme.as_str(), code);
-        tracing::warn!(
-            platform = source.scheme.as_str(), source.id = %source.id, code, reason = receipt.reason.as_deref(),
-            "what a platform posted could not be used, and is kept"
-        );
+        if known.is_worth_telling(house.app.env.now()) {
+            tracing::warn!(
+                platform = source.scheme.as_str(), source.id = %source.id, code, reason = receipt.reason.as_deref(),
+                "what a platform posted could not be used, and is kept"
+            );
+        }
     }
 }
 

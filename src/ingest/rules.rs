@@ -327,6 +327,7 @@ fn check_complete(event: &Event) -> Result<(), Doubt> {
         EventType::Refund if event.order_id.is_none() => "order_id",
         EventType::Refund if event.value_minor == Some(0) => "a conversion_value above 0",
         EventType::Identify if event.user_id.is_none() => "user_id",
+        EventType::Post if event.creator_id.is_none() => "creator_id",
         EventType::Identify if event.anonymous_hash.is_none() && event.click_id.is_none() => "anonymous_id or click_id",
         _ => return Ok(()),
     };
