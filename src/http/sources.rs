@@ -67,8 +67,9 @@ impl SourceCache {
             return Ok(None);
         };
         let noted_us = AtomicI64::new(source.last_event_at.map_or(i64::MIN, |at| at.timestamp_micros()));
-        let version = Mutex::new(source.schema_version.clone());
-        let known = Arc::new(Known { source, read_at, noted_us, told_us: AtomicI64::new(i64::MIN), version });
+        let told_us = sources.get(slug).map_or(i64::MIN, |before| before.told_us.load(Ordering::Relaxed));
+        let (told_us, version) = (AtomicI64::new(told_us), Mutex::new(source.schema_version.clone()));
+        let known = Arc::new(Known { source, read_at, noted_us, told_us, version });
         if sources.len() >= CACHE_ENTRIES_MAX {
             sources.retain(|_, known| known.read_at.elapsed() < CACHE_TIME);
         }
