@@ -9,7 +9,7 @@ use super::rules::Bench;
 use super::store::{self, LogRow};
 use super::{Origin, Receipt};
 use crate::access::Keyring;
-use crate::base::{Env, Result};
+use crate::base::{Env, Result, time_ordered_id};
 use crate::db::Conn;
 use crate::platforms::Submission;
 
@@ -27,7 +27,9 @@ pub(super) async fn add(
     let now = env.now();
     let items: Vec<(DateTime<Utc>, Item<'_>)> = parts
         .iter()
-        .map(|(origin, received, submission)| (*received, Item::new(origin, 0, env.new_id(), submission)))
+        .map(|(origin, received, submission)| {
+            (*received, Item::new(origin, 0, time_ordered_id(now, &*env.chance), submission))
+        })
         .collect();
     let directory = look_up(conn, items.iter().map(|(_, item)| item)).await?;
     let keys = items.iter().map(|(_, item)| item.key_row(item.key_hash)).collect();
