@@ -32,6 +32,7 @@ pub mod identity;
 pub mod journeys;
 pub mod referrals;
 pub mod ingest;
+pub mod outbound;
 
 // Judgements.
 pub mod attribution;

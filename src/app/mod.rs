@@ -8,6 +8,7 @@ use crate::config::Settings;
 use crate::db::Db;
 use crate::ingest::Door;
 use crate::kv::{Kv, Limiter};
+use crate::outbound::{Desk, Outbound};
 use crate::outbox::Feed;
 
 /// Everything that a door needs. Cloning is cheap and shares it.
@@ -25,6 +26,7 @@ pub struct Parts {
     pub door: Door,
     pub feed: Feed,
     pub limiter: Limiter,
+    pub outbound: Outbound,
 }
 
 impl std::ops::Deref for App {
@@ -44,6 +46,19 @@ impl App {
         let door = Door::open(db.clone(), env.clone(), keyring.clone());
         let feed = Feed::new(kv.clone());
         let limiter = Limiter::new(kv.clone(), &settings.rate_limits);
-        Ok(Self(Arc::new(Parts { env, settings, db, kv, keyring, keys: KeyCache::default(), door, feed, limiter })))
+        let (outbound, keys) = (Outbound::new(&env, &settings.platforms), KeyCache::default());
+        Ok(Self(Arc::new(Parts { env, settings, db, kv, keyring, keys, door, feed, limiter, outbound })))
+    }
+
+    /// What platforms are asked with.
+    #[must_use]
+    pub fn desk(&self) -> Desk<'_> {
+        Desk {
+            outbound: &self.outbound,
+            settings: &self.settings.platforms,
+            db: &self.db,
+            env: &self.env,
+            keyring: &self.keyring,
+        }
     }
 }

@@ -51,10 +51,49 @@ pub const WEBHOOK_SIGNATURES_MAX: usize = 5;
 pub const WEBHOOK_TOLERANCE_SECONDS: u64 = 300;
 /// A Standard Webhooks sender's own name of a request.
 pub const DELIVERY_ID_BYTES_MAX: usize = 255;
+/// How long a hub's lease is taken to last where it does not say: five days, as YouTube's hub has it.
+pub const LEASE_SECONDS_DEFAULT: u32 = 5 * 24 * 3_600;
+/// How long it may last at most.
+pub const LEASE_SECONDS_MAX: u32 = 30 * 24 * 3_600;
+/// A version of a platform's format.
+pub const VERSION_BYTES_MAX: usize = 64;
 /// How long the secret before a rotation still counts when the caller does not say.
 pub const SECRET_OVERLAP_SECONDS_DEFAULT: i64 = 24 * 3_600;
 /// How long it may still count at most: a week is longer than senders try again.
 pub const SECRET_OVERLAP_SECONDS_MAX: i64 = 7 * 24 * 3_600;
+
+/// Failures in a row after which a platform is not asked for a while.
+pub const BREAKER_FAILURES_MAX: u32 = 5;
+/// How long it is not asked the first time; each time in a row twice as long.
+pub const BREAKER_WAIT_SECONDS_MIN: i64 = 15;
+/// How long it is not asked at most.
+pub const BREAKER_WAIT_SECONDS_MAX: i64 = 600;
+/// How long a single call on trial may be out before another may try.
+pub const BREAKER_TRIAL_SECONDS_MAX: i64 = 60;
+/// How often a platform is asked the same thing when it does not answer.
+pub const CALL_TRIES_MAX: u32 = 3;
+/// How long one try may take, where the configuration does not say.
+pub const CALL_MS: u64 = 5_000;
+/// What that can be set to at least.
+pub const CALL_MS_MIN: u64 = 100;
+/// What that can be set to at most.
+pub const CALL_MS_MAX: u64 = 60_000;
+/// How long somebody who connects an account waits for its platform, which is longer than one try: what did not answer counts as failed.
+pub const CONNECT_MS_MAX: u64 = 6_000;
+/// How long the first pause between two tries lasts; each is twice as long as the one before, plus up to half of that by chance.
+pub const CALL_PAUSE_MS: u64 = 200;
+/// What a platform may answer.
+pub const CALL_ANSWER_BYTES_MAX: usize = 256 * 1024;
+/// Accounts that one round of the worker asks about, of one brand.
+pub const ACCOUNTS_PER_ROUND_MAX: i64 = 50;
+/// How old the answer about an account may be before the platform is asked again.
+pub const ACCOUNT_HOURS_MAX: i64 = 24;
+/// Leases that one round of the worker asks for, of one brand.
+pub const WATCHES_PER_ROUND_MAX: i64 = 50;
+/// How long before its end a lease is renewed.
+pub const LEASE_HOURS_LEFT_MIN: i64 = 24;
+/// How long a hub may take to answer before it is asked again.
+pub const LEASE_RETRY_MINUTES: i64 = 60;
 
 /// Events that wait for the group commit before the door answers 503.
 pub const INGEST_QUEUE_MAX: usize = 10_000;

@@ -68,6 +68,10 @@ impl SendEvent {
         let source = source.ok_or_else(|| {
             Error::not_found(&["source"], "There is no such source: pass the last part of its webhook address.")
         })?;
+        if source.scheme.is_platform() {
+            let message = "This source takes what its platform posts: send test events from the platform's dashboard.";
+            return Err(Error::invalid(&["source"], message));
+        }
         let body = Value::Object(self.body(context, &source)).to_string().into_bytes();
         let (now, delivery_id) = (context.env.now(), Kind::Event.id(context.env.new_id()));
         let keys = source.keys(now);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::layer::{self, Found, Layer};
-use super::{ConfigError, FILE_NAME, Key, RateLimits, Settings, rates};
+use super::{ConfigError, FILE_NAME, Key, PlatformSettings, RateLimits, Settings, platforms, rates};
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 const POOL_SIZE: usize = 20;
@@ -45,6 +45,7 @@ pub struct Draft {
     /// `None`: for ever.
     pub events_retention_days: Option<u64>,
     pub rate_limits: RateLimits,
+    pub platforms: PlatformSettings,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -89,6 +90,7 @@ impl Draft {
             data_dir: take(&mut values, Key::DataDir, data_dir)?.unwrap_or_else(|| PathBuf::from(DATA_DIR)),
             events_retention_days: take(&mut values, Key::EventsRetentionDays, retention_days)?,
             rate_limits: rate_limits(&mut values)?,
+            platforms: platform_settings(&mut values)?,
             log: take(&mut values, Key::Log, log)?.unwrap_or_else(|| LOG.to_owned()),
             log_format: take(&mut values, Key::LogFormat, log_format)?.unwrap_or(LogFormat::Text),
         })
@@ -121,6 +123,7 @@ impl Draft {
             data_dir: self.data_dir.clone(),
             events_retention_days: self.events_retention_days,
             rate_limits: self.rate_limits,
+            platforms: self.platforms.clone(),
         }
     }
 }
@@ -141,6 +144,23 @@ fn rate_limits(values: &mut Layer) -> Result<RateLimits, ConfigError> {
         key_cost_per_minute: rate(Key::KeyCostPerMinute, rates::per_minute)?,
         address_clicks_per_minute: rate(Key::AddressClicksPerMinute, rates::per_minute)?,
         rate_limit_wait_ms: rate(Key::RateLimitWaitMs, rates::wait_ms)?,
+    })
+}
+
+fn platform_settings(values: &mut Layer) -> Result<PlatformSettings, ConfigError> {
+    let usual = PlatformSettings::default();
+    let timeout_ms = take(values, Key::PlatformTimeoutMs, platforms::timeout_ms)?;
+    let mut text = |key: Key, parse: fn(&str) -> Option<String>| take(values, key, parse);
+    Ok(PlatformSettings {
+        youtube_api_url: text(Key::YoutubeApiUrl, platforms::address)?.unwrap_or(usual.youtube_api_url),
+        youtube_api_key: text(Key::YoutubeApiKey, platforms::credential)?,
+        youtube_hub_url: text(Key::YoutubeHubUrl, platforms::address)?.unwrap_or(usual.youtube_hub_url),
+        instagram_api_url: text(Key::InstagramApiUrl, platforms::address)?.unwrap_or(usual.instagram_api_url),
+        instagram_user_id: text(Key::InstagramUserId, platforms::credential)?,
+        instagram_access_token: text(Key::InstagramAccessToken, platforms::credential)?,
+        tiktok_api_url: text(Key::TiktokApiUrl, platforms::address)?.unwrap_or(usual.tiktok_api_url),
+        tiktok_access_token: text(Key::TiktokAccessToken, platforms::credential)?,
+        platform_timeout_ms: timeout_ms.unwrap_or(usual.platform_timeout_ms),
     })
 }
 

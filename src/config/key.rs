@@ -18,6 +18,15 @@ pub enum Key {
     KeyCostPerMinute,
     AddressClicksPerMinute,
     RateLimitWaitMs,
+    YoutubeApiUrl,
+    YoutubeApiKey,
+    YoutubeHubUrl,
+    InstagramApiUrl,
+    InstagramUserId,
+    InstagramAccessToken,
+    TiktokApiUrl,
+    TiktokAccessToken,
+    PlatformTimeoutMs,
     Log,
     LogFormat,
 }
@@ -31,7 +40,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 26] = [
         Self::Listen,
         Self::PublicUrl,
         Self::TrustedProxyCount,
@@ -47,6 +56,15 @@ impl Key {
         Self::KeyCostPerMinute,
         Self::AddressClicksPerMinute,
         Self::RateLimitWaitMs,
+        Self::YoutubeApiUrl,
+        Self::YoutubeApiKey,
+        Self::YoutubeHubUrl,
+        Self::InstagramApiUrl,
+        Self::InstagramUserId,
+        Self::InstagramAccessToken,
+        Self::TiktokApiUrl,
+        Self::TiktokAccessToken,
+        Self::PlatformTimeoutMs,
         Self::Log,
         Self::LogFormat,
     ];
@@ -70,6 +88,15 @@ impl Key {
             Self::KeyCostPerMinute => "key_cost_per_minute",
             Self::AddressClicksPerMinute => "address_clicks_per_minute",
             Self::RateLimitWaitMs => "rate_limit_wait_ms",
+            Self::YoutubeApiUrl => "youtube_api_url",
+            Self::YoutubeApiKey => "youtube_api_key",
+            Self::YoutubeHubUrl => "youtube_hub_url",
+            Self::InstagramApiUrl => "instagram_api_url",
+            Self::InstagramUserId => "instagram_user_id",
+            Self::InstagramAccessToken => "instagram_access_token",
+            Self::TiktokApiUrl => "tiktok_api_url",
+            Self::TiktokAccessToken => "tiktok_access_token",
+            Self::PlatformTimeoutMs => "platform_timeout_ms",
             Self::Log => "log",
             Self::LogFormat => "log_format",
         }
@@ -120,6 +147,13 @@ impl Key {
                 "a whole number from 0 to 60000000; 0 is no limit"
             }
             Self::RateLimitWaitMs => "a whole number of milliseconds from 1 to 10000",
+            Self::YoutubeApiUrl | Self::YoutubeHubUrl | Self::InstagramApiUrl | Self::TiktokApiUrl => {
+                "an http or https URL without query"
+            }
+            Self::YoutubeApiKey | Self::InstagramUserId | Self::InstagramAccessToken | Self::TiktokAccessToken => {
+                "1 to 1000 visible ASCII characters"
+            }
+            Self::PlatformTimeoutMs => "a whole number of milliseconds from 100 to 60000",
             Self::Log => "a filter such as info or grapevine=debug,info",
             Self::LogFormat => "text or json",
         }
@@ -136,11 +170,17 @@ impl Key {
                 | Self::KeyCostPerMinute
                 | Self::AddressClicksPerMinute
                 | Self::RateLimitWaitMs
+                | Self::PlatformTimeoutMs
         )
+    }
+
+    /// Whether it lets one in at a platform. It has no flag, as the secret has none.
+    pub(super) fn is_credential(self) -> bool {
+        matches!(self, Self::YoutubeApiKey | Self::InstagramAccessToken | Self::TiktokAccessToken)
     }
 
     /// Whether the value itself must stay out of errors and logs.
     pub(super) fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::DatabaseUrl | Self::RedisUrl)
+        matches!(self, Self::Secret | Self::DatabaseUrl | Self::RedisUrl) || self.is_credential()
     }
 }

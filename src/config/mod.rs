@@ -5,6 +5,7 @@ mod draft;
 mod error;
 mod key;
 mod layer;
+mod platforms;
 mod rates;
 mod secret;
 mod show;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 pub use draft::{Draft, LogFormat};
 pub use error::ConfigError;
 pub use key::Key;
+pub use platforms::PlatformSettings;
 pub use rates::RateLimits;
 pub use secret::{make_secret, read_secret};
 pub use show::show;
@@ -41,4 +43,5 @@ pub struct Settings {
     /// How long the log of events is kept; `None` keeps it for ever.
     pub events_retention_days: Option<u64>,
     pub rate_limits: RateLimits,
+    pub platforms: PlatformSettings,
 }

@@ -34,6 +34,20 @@ fn line(draft: &Draft, key: Key) -> String {
         | Key::RateLimitWaitMs => {
             return format!("{} = {}", key.as_str(), draft.rate_limits.get(key).unwrap_or_default());
         }
+        Key::PlatformTimeoutMs => {
+            return format!("{} = {}", key.as_str(), draft.platforms.platform_timeout_ms);
+        }
+        Key::YoutubeApiUrl
+        | Key::YoutubeApiKey
+        | Key::YoutubeHubUrl
+        | Key::InstagramApiUrl
+        | Key::InstagramUserId
+        | Key::InstagramAccessToken
+        | Key::TiktokApiUrl
+        | Key::TiktokAccessToken => {
+            let shown = |text: &str| if key.is_credential() { MASK.to_owned() } else { text.to_owned() };
+            (draft.platforms.get(key).map(shown), "this platform is not asked about accounts")
+        }
         Key::Log => (Some(draft.log.clone()), ""),
         Key::LogFormat => (Some(log_format(draft.log_format).to_owned()), ""),
     };

@@ -16,7 +16,7 @@ use crate::text_enum;
 
 pub use reads::{CreatorFilter, CreatorOrder, Performance, PerformanceQuery, count, of_campaigns, page, performances};
 pub use rules::{CreatorChange, NewCreator, NewPlatformAccount};
-pub use store::{accounts_of, by_handle, by_ids};
+pub use store::{account_named, accounts_of, by_handle, by_ids};
 
 text_enum! {
     /// Where a link is shared or an account lives.
@@ -62,6 +62,8 @@ pub struct PlatformAccount {
     pub username: Option<String>,
     pub verified_at: Option<DateTime<Utc>>,
     pub follower_count: Option<i32>,
+    /// When the platform was last heard about it.
+    pub checked_at: Option<DateTime<Utc>>,
 }
 
 /// Makes a creator. A handle that is taken is a CONFLICT.

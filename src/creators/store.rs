@@ -135,7 +135,8 @@ pub(super) async fn upsert_account(
     Err(Error::refused(Code::Conflict, &["externalId"], message))
 }
 
-type AccountRow = (Uuid, Uuid, String, String, Option<String>, Option<DateTime<Utc>>, Option<i32>);
+type AccountRow =
+    (Uuid, Uuid, String, String, Option<String>, Option<DateTime<Utc>>, Option<i32>, Option<DateTime<Utc>>);
 
 /// The accounts of each creator, the oldest first.
 pub async fn accounts_of(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<PlatformAccount>>> {
@@ -151,14 +152,36 @@ pub async fn accounts_of(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result
             platform_accounts::username,
             platform_accounts::verified_at,
             platform_accounts::follower_count,
+            platform_accounts::checked_at,
         ))
         .load(conn)
         .await?;
     let mut accounts: HashMap<Uuid, Vec<PlatformAccount>> = HashMap::new();
-    for (id, creator_id, platform, external_id, username, verified_at, follower_count) in rows {
+    for (id, creator_id, platform, external_id, username, verified_at, follower_count, checked_at) in rows {
         let platform = Platform::from_column(&platform)?;
-        let account = PlatformAccount { id, creator_id, platform, external_id, username, verified_at, follower_count };
+        let account = PlatformAccount {
+            id,
+            creator_id,
+            platform,
+            external_id,
+            username,
+            verified_at,
+            follower_count,
+            checked_at,
+        };
         accounts.entry(creator_id).or_default().push(account);
     }
     Ok(accounts)
+}
+
+/// A creator's account, as its platform names it.
+pub async fn account_named(
+    conn: &mut Conn,
+    scope: &Scope,
+    creator_id: Uuid,
+    platform: Platform,
+    external_id: &str,
+) -> Result<Option<PlatformAccount>> {
+    let accounts = accounts_of(conn, scope, &[creator_id]).await?.remove(&creator_id).unwrap_or_default();
+    Ok(accounts.into_iter().find(|account| account.platform == platform && account.external_id == external_id))
 }

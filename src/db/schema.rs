@@ -122,6 +122,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    channel_watches (brand_id, source_id, channel_id) {
+        brand_id -> Uuid,
+        source_id -> Uuid,
+        channel_id -> Text,
+        asked_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     conversion_uplines (brand_id, conversion_id, member_id) {
         brand_id -> Uuid,
         conversion_id -> Uuid,
@@ -473,6 +483,17 @@ diesel::table! {
         verified_at -> Nullable<Timestamptz>,
         follower_count -> Nullable<Int4>,
         created_at -> Timestamptz,
+        checked_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    platform_calls (platform) {
+        platform -> Text,
+        state -> Text,
+        last_success_at -> Nullable<Timestamptz>,
+        last_failure_at -> Nullable<Timestamptz>,
+        last_failure -> Nullable<Text>,
     }
 }
 
@@ -571,5 +592,6 @@ diesel::table! {
         created_at -> Timestamptz,
         disabled_at -> Nullable<Timestamptz>,
         last_event_at -> Nullable<Timestamptz>,
+        schema_version -> Nullable<Text>,
     }
 }

@@ -32,6 +32,8 @@ text_enum! {
         Conversion = "conversion",
         Refund = "refund",
         Identify = "identify",
+        /// A creator published something on a platform. It is nobody's touch.
+        Post = "post",
     }
 }
 

@@ -1,5 +1,7 @@
 //! Mutations of creators.
 
+use std::time::Duration;
+
 use async_graphql::{Context, ID, InputObject, InputType, MaybeUndefined, Object, Result};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
@@ -7,6 +9,7 @@ use uuid::Uuid;
 use super::context::parse_id;
 use super::creators::CreatorStatus;
 use super::{Creator, Platform, RequestContext, RequestExt};
+use crate::base::limits::CONNECT_MS_MAX;
 use crate::base::{self, Error, Kind};
 use crate::creators::{self, CreatorChange, NewCreator, NewPlatformAccount};
 use crate::payload;
@@ -99,7 +102,8 @@ impl CreatorMutation {
         UpdateCreatorPayload::of(update(ctx.request()?, input).await)
     }
 
-    /// Records a creator's account on a platform. It counts as not verified until the platform itself confirms it.
+    /// Records a creator's account on a platform, and asks the platform about it where it can be asked. It counts as verified once its public
+    /// description has shown `verificationCode`; the worker looks again every day, and every call of this looks at once.
     async fn connect_platform_account(
         &self,
         ctx: &Context<'_>,
@@ -141,7 +145,18 @@ async fn connect(request: &RequestContext, input: ConnectPlatformAccountInput) -
         username: input.username,
         follower_count: input.followers,
     };
-    creators::connect_account(&mut *request.conn().await?, &request.scope, &request.app.env, &account).await?;
+    let scope = &request.scope;
+    creators::connect_account(&mut *request.conn().await?, scope, &request.app.env, &account).await?;
+    let (platform, name) = (account.platform, account.external_id.as_str());
+    let found = creators::account_named(&mut *request.conn().await?, scope, id, platform, name).await?;
+    if let Some(account) = found {
+        let desk = request.app.desk();
+        let asked = desk.refresh_account(scope, &account);
+        // A platform that does not answer now is asked again by the worker.
+        if let Ok(asked) = tokio::time::timeout(Duration::from_millis(CONNECT_MS_MAX), asked).await {
+            asked?;
+        }
+    }
     reload(request, id).await
 }
 

@@ -17,6 +17,7 @@ use crate::attribution::reads::RecordParent;
 use crate::base::{Cursor, Error, Kind, ListKey, Page};
 use crate::creators::{self, PerformanceQuery};
 use crate::fraud::reads::MetricsParent;
+use crate::outbound::verification_code;
 
 /// Whether a creator takes part.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +46,14 @@ pub struct PlatformAccount {
     pub verified_at: Option<DateTime<Utc>>,
     /// How many follow the account, as last recorded.
     pub followers: Option<i32>,
+    /// When the platform was last heard about the account; null: it was not, or cannot be.
+    pub checked_at: Option<DateTime<Utc>>,
+    /// What the account's public description must show once, for the account to count as the creator's.
+    pub verification_code: String,
 }
 
-impl From<creators::PlatformAccount> for PlatformAccount {
-    fn from(account: creators::PlatformAccount) -> Self {
+impl PlatformAccount {
+    fn of(account: creators::PlatformAccount, verification_code: String) -> Self {
         Self {
             platform: account.platform.into(),
             external_id: account.external_id,
@@ -56,6 +61,8 @@ impl From<creators::PlatformAccount> for PlatformAccount {
             verified: account.verified_at.is_some(),
             verified_at: account.verified_at,
             followers: account.follower_count,
+            checked_at: account.checked_at,
+            verification_code,
         }
     }
 }
@@ -159,8 +166,13 @@ impl Creator {
 
     /// The creator's accounts on platforms, the oldest first.
     async fn platform_accounts(&self, ctx: &Context<'_>) -> Result<Vec<PlatformAccount>> {
-        let accounts = ctx.request()?.loaders.accounts.load(self.0.id).await?;
-        Ok(accounts.unwrap_or_default().into_iter().map(Into::into).collect())
+        let request = ctx.request()?;
+        let accounts = request.loaders.accounts.load(self.0.id).await?;
+        let shown = |account: creators::PlatformAccount| {
+            let code = verification_code(&request.app.keyring, &request.scope, &account);
+            PlatformAccount::of(account, code)
+        };
+        Ok(accounts.unwrap_or_default().into_iter().map(shown).collect())
     }
 
     /// The creator's links, the oldest first.

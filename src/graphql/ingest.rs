@@ -40,7 +40,7 @@ pub struct ConsentInput {
 /// One event, as the sender knows it.
 #[derive(InputObject, Clone, Debug)]
 pub struct EventInput {
-    /// What happened: `click`, `view`, `install`, `open`, `signup`, `activation`, `conversion`, `refund` or `identify`.
+    /// What happened: `click`, `view`, `install`, `open`, `signup`, `activation`, `conversion`, `refund`, `identify` or `post`.
     event_type: String,
     /// When it happened; now if it is left out.
     timestamp: Option<DateTime<Utc>>,

@@ -33,6 +33,7 @@ mod links;
 mod member_changes;
 mod members;
 mod node;
+mod platforms;
 mod policies;
 mod reports;
 mod reward_changes;
@@ -80,6 +81,7 @@ pub struct Query(
     fraud::FraudQuery,
     events::EventQuery,
     webhook_sources::WebhookSourceQuery,
+    platforms::PlatformQuery,
 );
 
 /// Everything that can be changed. Each field takes one `input`; what the caller can get wrong comes back in `userErrors`.

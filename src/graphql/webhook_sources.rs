@@ -15,7 +15,7 @@ use crate::base::{self, Error, Kind, Page};
 use crate::ingest::{self, NewSource, Rotation, SealedSecret, SourceView};
 use crate::platforms::Scheme;
 
-/// How a source signs what it posts.
+/// Who posts: how it signs, and what its bodies mean.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
 #[graphql(remote = "Scheme")]
 pub enum WebhookScheme {
@@ -23,6 +23,21 @@ pub enum WebhookScheme {
     Generic,
     /// Standard Webhooks 1.0: `webhook-id`, `webhook-timestamp` and `webhook-signature`. An old request cannot be sent again.
     StandardWebhooks,
+    /// Meta (Instagram, Facebook), `X-Hub-Signature-256`: people who open a chat through an `ig.me` or `m.me` link whose `ref` is one
+    /// of our tokens. The secret is the app secret.
+    Meta,
+    /// TikTok for Developers, `TikTok-Signature`: creators' posts. The secret is the client secret.
+    Tiktok,
+    /// YouTube, by way of its WebSub hub, `X-Hub-Signature`: videos of the creators' connected channels, to which we subscribe ourselves.
+    Youtube,
+    /// Shopify, `X-Shopify-Hmac-Sha256`: paid orders and refunds. The secret is the app's.
+    Shopify,
+    /// Stripe, `Stripe-Signature`: checkouts, charges, refunds and lost disputes. The secret is the endpoint's `whsec_`.
+    Stripe,
+    /// Branch, which signs nothing: its postbacks carry the secret in the address, as `?token=`.
+    Branch,
+    /// AppsFlyer's Push API 2.0, which signs nothing: its messages carry the secret in a header or in the address, as `?token=`.
+    Appsflyer,
 }
 
 /// Who may post events, and where.
@@ -48,7 +63,7 @@ impl WebhookSource {
         &self.0.name
     }
 
-    /// How it signs what it posts.
+    /// How it signs what it posts, and what that means.
     async fn scheme(&self) -> WebhookScheme {
         self.0.scheme.into()
     }
@@ -56,6 +71,13 @@ impl WebhookSource {
     /// The address to post to.
     async fn url(&self, ctx: &Context<'_>) -> Result<Url> {
         Ok(Url(format!("{}/webhooks/{}", ctx.request()?.app.settings.public_url, self.0.slug)))
+    }
+
+    /// The word that Meta asks for when the address is entered there ("verify token"); null for other sources.
+    async fn verify_token(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        let request = ctx.request()?;
+        let is_meta = self.0.scheme == Scheme::Meta;
+        Ok(is_meta.then(|| ingest::verify_token(&request.app.keyring, &request.scope, &self.0.slug)))
     }
 
     /// When it was made.
@@ -66,6 +88,11 @@ impl WebhookSource {
     /// When it last posted something authentic, to the minute; null: never.
     async fn last_event_at(&self) -> Option<DateTime<Utc>> {
         self.0.last_event_at
+    }
+
+    /// The version of the platform's format that it last posted in; null: it has none, or has not posted.
+    async fn schema_version(&self) -> Option<&str> {
+        self.0.schema_version.as_deref()
     }
 
     /// Until when the secret before the last rotation counts; null: the newest counts alone.
@@ -84,7 +111,7 @@ pub struct CreateWebhookSourceInput {
     #[graphql(default_with = "WebhookScheme::Generic")]
     scheme: WebhookScheme,
     /// The secret, where the sender chooses it; left out: one is drawn. For STANDARD_WEBHOOKS `whsec_` and the base64 of 24 to 64
-    /// bytes, for GENERIC 24 to 256 visible ASCII characters.
+    /// bytes, for GENERIC, BRANCH and APPSFLYER 24 to 256 visible ASCII characters, for other platforms the secret that they show.
     #[graphql(secret)]
     secret: Option<String>,
     /// Makes a replay return the first result.

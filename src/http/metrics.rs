@@ -19,6 +19,7 @@ use super::auth::{authenticate, bearer};
 use super::house::House;
 use super::serve::Peer;
 use crate::access::Permission;
+use crate::outbound::{BreakerState, CallOutcome};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -41,17 +42,37 @@ struct LimitLabels {
     limit: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct QuarantineLabels {
+    platform: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    platform: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PlatformLabels {
+    platform: &'static str,
+}
+
 /// The door's counters.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
     durations: Family<RouteLabels, Histogram>,
     events: Family<EventLabels, Counter>,
+    quarantined: Family<QuarantineLabels, Counter>,
     clicks_lost: Counter,
     statements: Counter,
     queue_depth: Gauge,
     rate_limited: Family<LimitLabels, Counter>,
     limits_local: Counter,
+    calls: Family<CallLabels, Counter>,
+    breakers: Family<PlatformLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -64,6 +85,9 @@ impl Default for Metrics {
         registry.register("http_request_duration_seconds", "Time to the head of the answer", durations.clone());
         let events = Family::default();
         registry.register("events", "Webhook events by what became of them at the door", events.clone());
+        let quarantined = Family::default();
+        let help = "What platforms posted and could not be used, which is kept";
+        registry.register("platform_events_quarantined", help, quarantined.clone());
         let clicks_lost = Counter::default();
         registry.register("clicks_lost", "Clicks redirected without being recorded", clicks_lost.clone());
         let statements = Counter::default();
@@ -76,7 +100,25 @@ impl Default for Metrics {
         let limits_local = Counter::default();
         let help = "Rate limits counted in this process alone, since Redis did not answer in time";
         registry.register("rate_limits_local", help, limits_local.clone());
-        Self { registry, requests, durations, events, clicks_lost, statements, queue_depth, rate_limited, limits_local }
+        let calls = Family::default();
+        registry.register("platform_calls", "Questions to platforms by how they ended", calls.clone());
+        let breakers = Family::default();
+        let help = "Whether a platform is asked: 0 closed, 1 half open, 2 open";
+        registry.register("platform_breaker", help, breakers.clone());
+        Self {
+            registry,
+            requests,
+            durations,
+            events,
+            quarantined,
+            clicks_lost,
+            statements,
+            queue_depth,
+            rate_limited,
+            limits_local,
+            calls,
+            breakers,
+        }
     }
 }
 
@@ -97,8 +139,29 @@ impl Metrics {
         self.events.get_or_create(&EventLabels { outcome }).inc_by(count);
     }
 
+    pub(super) fn count_quarantined(&self, platform: &'static str, code: &'static str) {
+        self.quarantined.get_or_create(&QuarantineLabels { platform, code }).inc();
+    }
+
     pub(super) fn count_lost_click(&self) {
         self.clicks_lost.inc();
+    }
+
+    fn catch_up_calls(&self, house: &House) {
+        let outcomes =
+            [(CallOutcome::Answered, "answered"), (CallOutcome::Failed, "failed"), (CallOutcome::Spared, "spared")];
+        for client in house.app.outbound.clients() {
+            let platform = client.platform().as_str();
+            for (counted, outcome) in outcomes {
+                catch_up(&self.calls.get_or_create(&CallLabels { platform, outcome }), client.count(counted));
+            }
+            let state = match client.state() {
+                BreakerState::Closed => 0,
+                BreakerState::HalfOpen => 1,
+                BreakerState::Open => 2,
+            };
+            self.breakers.get_or_create(&PlatformLabels { platform }).set(state);
+        }
     }
 
     fn text(&self, house: &House) -> Option<String> {
@@ -107,6 +170,7 @@ impl Metrics {
             catch_up(&self.rate_limited.get_or_create(&LimitLabels { limit }), count);
         }
         catch_up(&self.limits_local, house.app.limiter.local_count());
+        self.catch_up_calls(house);
         self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry).ok().map(|()| text)

@@ -26,7 +26,7 @@ pub(super) fn router(house: House) -> Router {
     Router::new()
         .route("/", get(async || Redirect::to("/graphql")))
         .route("/graphql", any(graphql::graphql))
-        .route("/webhooks/{source}", post(webhooks::receive).fallback(webhooks::handshake))
+        .route("/webhooks/{source}", post(webhooks::receive).get(webhooks::shake).fallback(webhooks::refuse))
         .route("/r/{token}", get(links::follow))
         .route("/r/{brand}/{slug}", get(links::follow_of_brand))
         .route("/qr/{token}", get(links::qr))
@@ -139,6 +139,7 @@ mod tests {
             data_dir: "data".into(),
             events_retention_days: None,
             rate_limits: crate::config::RateLimits::default(),
+            platforms: crate::config::PlatformSettings::default(),
         };
         let app = App::new(settings, Env::system()).unwrap();
         House::new(app, Options::default(), CancellationToken::new())

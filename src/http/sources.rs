@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+
 use super::house::House;
 use crate::base::Result;
 use crate::ingest::{Source, note_event, source_by_slug};
@@ -23,6 +25,9 @@ pub(super) struct Known {
     pub(super) source: Source,
     read_at: Instant,
     noted_us: AtomicI64,
+    told_us: AtomicI64,
+    /// The version of the platform's format that was noted last.
+    version: Mutex<Option<String>>,
 }
 
 /// The sources that are remembered.
@@ -62,7 +67,9 @@ impl SourceCache {
             return Ok(None);
         };
         let noted_us = AtomicI64::new(source.last_event_at.map_or(i64::MIN, |at| at.timestamp_micros()));
-        let known = Arc::new(Known { source, read_at, noted_us });
+        let told_us = sources.get(slug).map_or(i64::MIN, |before| before.told_us.load(Ordering::Relaxed));
+        let (told_us, version) = (AtomicI64::new(told_us), Mutex::new(source.schema_version.clone()));
+        let known = Arc::new(Known { source, read_at, noted_us, told_us, version });
         if sources.len() >= CACHE_ENTRIES_MAX {
             sources.retain(|_, known| known.read_at.elapsed() < CACHE_TIME);
         }
@@ -74,16 +81,18 @@ impl SourceCache {
 }
 
 impl Known {
-    /// Keeps the moment of this event, unless that was done within the last minute. That it cannot be kept now harms nothing.
-    pub(super) async fn note_event(&self, house: &House) {
+    /// Keeps the moment of this event, unless that was done within the last minute, and the version that it was written in, where that is
+    /// another than before. That they cannot be kept now harms nothing.
+    pub(super) async fn note_event(&self, house: &House, version: Option<&str>) {
         let (app, now) = (&house.app, house.app.env.now());
         let noted_us = self.noted_us.load(Ordering::Relaxed);
         let is_due = now.timestamp_micros().saturating_sub(noted_us) >= NOTE_US;
         let exchange = |new: i64| self.noted_us.compare_exchange(noted_us, new, Ordering::Relaxed, Ordering::Relaxed);
-        if !is_due || exchange(now.timestamp_micros()).is_err() {
+        if !self.is_news(version) && (!is_due || exchange(now.timestamp_micros()).is_err()) {
             return;
         }
-        let note = async { note_event(&mut *app.db.conn().await?, &self.source.scope, self.source.id, now).await };
+        let (scope, id) = (&self.source.scope, self.source.id);
+        let note = async { note_event(&mut *app.db.conn().await?, scope, id, now, version).await };
         match tokio::time::timeout(NOTE_TIME, note).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
@@ -91,5 +100,22 @@ impl Known {
             }
             Err(_) => tracing::debug!("a source's last event was not noted in time"),
         }
+    }
+
+    /// Whether it is time to say in the log that something of this source could not be used: once a minute is enough to wake somebody.
+    pub(super) fn is_worth_telling(&self, now: DateTime<Utc>) -> bool {
+        let (told_us, now_us) = (self.told_us.load(Ordering::Relaxed), now.timestamp_micros());
+        let is_due = now_us.saturating_sub(told_us) >= NOTE_US;
+        is_due && self.told_us.compare_exchange(told_us, now_us, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether a version is another than the last one; from now on it is the last one.
+    fn is_news(&self, version: Option<&str>) -> bool {
+        let mut last = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = version.is_some() && last.as_deref() != version;
+        if is_news {
+            *last = version.map(str::to_owned);
+        }
+        is_news
     }
 }

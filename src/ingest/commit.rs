@@ -7,14 +7,15 @@ use scoped_futures::ScopedFutureExt;
 
 use super::door::Waiting;
 use super::item::{Item, claim_keys, look_up, short_hash};
+use super::row::{quarantined, row};
 use super::rules::Bench;
 use super::store::{self, KeyRow, LogRow};
-use super::{Origin, RAW_PURPOSE, Receipt, ReceiptStatus};
+use super::{Origin, Receipt, ReceiptStatus};
 use crate::access::Keyring;
 use crate::base::limits::{EVENT_KEY_DAYS, EVENT_KEYS_PRUNED_MAX};
 use crate::base::{Env, Error, Result, time_ordered_id};
 use crate::db::{Conn, Db};
-use crate::events::{EventType, StoredState, open_day};
+use crate::events::open_day;
 use crate::platforms::Submission;
 
 /// What a group commit needs.
@@ -89,7 +90,7 @@ impl Committer {
             let owner = owners.get(&item.key()).copied();
             match owner {
                 Some((id, _)) if id == item.id => {
-                    let (row, receipt) = self.row(item, &bench);
+                    let (row, receipt) = row(item, &bench, bench.now, &*self.env.chance);
                     rows.push(row);
                     receipts.push(receipt);
                 }
@@ -130,44 +131,10 @@ impl Committer {
             receipts[*index].event_id = owner;
             if owner == item.id {
                 let reason = receipts[*index].reason.clone().unwrap_or_default();
-                rows.push(self.quarantined(item, now, "EVENT_ID_REUSED", reason));
+                rows.push(quarantined(item, &self.keyring, now, &*self.env.chance, ("EVENT_ID_REUSED", reason)));
             }
         }
         Ok(())
-    }
-
-    fn row(&self, item: &Item<'_>, bench: &Bench<'_>) -> (LogRow, Receipt) {
-        match bench.judge(item, bench.now) {
-            Ok((event, payload)) => {
-                let mut row = log_row(item, bench.now);
-                row.event_type = Some(event.event_type.as_str());
-                row.occurred_at = event.occurred_at;
-                row.payload = Some(payload);
-                (row, Receipt { event_id: item.id, status: ReceiptStatus::Queued, code: None, reason: None })
-            }
-            Err((code, reason)) => {
-                let receipt = Receipt {
-                    event_id: item.id,
-                    status: ReceiptStatus::Quarantined,
-                    code: Some(code),
-                    reason: Some(reason.clone()),
-                };
-                (self.quarantined(item, bench.now, code, reason), receipt)
-            }
-        }
-    }
-
-    /// What could not be used is kept as it came, sealed: it may hold personal data.
-    fn quarantined(&self, item: &Item<'_>, now: DateTime<Utc>, code: &'static str, reason: String) -> LogRow {
-        let sealed = self.keyring.seal(item.origin.scope.brand_id, RAW_PURPOSE, item.raw, &*self.env.chance);
-        LogRow {
-            event_type: item.event_type().map(EventType::as_str),
-            state: StoredState::Quarantined,
-            code: Some(code),
-            reason: Some(reason),
-            raw_sealed: Some(sealed.unwrap_or_default()),
-            ..log_row(item, now)
-        }
     }
 }
 
@@ -176,24 +143,6 @@ pub async fn forget_keys(db: &Db, now: DateTime<Utc>) -> Result<()> {
     let before = now - TimeDelta::days(EVENT_KEY_DAYS);
     while store::prune_keys(&mut *db.conn().await?, before, EVENT_KEYS_PRUNED_MAX).await? > 0 {}
     Ok(())
-}
-
-fn log_row(item: &Item<'_>, now: DateTime<Utc>) -> LogRow {
-    LogRow {
-        brand_id: item.origin.scope.brand_id,
-        id: item.id,
-        source_id: item.origin.source_id,
-        shard: item.origin.scope.shard,
-        is_import: item.origin.is_import,
-        event_type: None,
-        state: StoredState::Accepted,
-        code: None,
-        reason: None,
-        occurred_at: now,
-        recorded_at: now,
-        payload: None,
-        raw_sealed: None,
-    }
 }
 
 fn reused_receipt(item: &Item<'_>) -> Receipt {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::Origin;
-use super::rules::{Directory, Draft, draft};
+use super::rules::{Directory, Draft, account_of, draft};
 use super::store::{self, KeyRow, Names};
 use crate::base::limits::EVENT_TEXT_BYTES_MAX;
 use crate::base::{Error, Result, derived_id};
@@ -54,6 +54,8 @@ impl<'a> Item<'a> {
             (None, Some(id)) => short_hash(&[b"delivery", id.as_bytes(), &(place as u64).to_be_bytes()]),
             (None, None) => short_hash(&[b"body", &body_hash]),
         };
+        let is_told_by_name = origin.names_its_events && (sender_id.is_some() || origin.delivery_id.is_some());
+        let body_hash = if is_told_by_name { Sha256::digest(key_hash).into() } else { body_hash };
         Item { origin, id, raw, body_hash, key_hash, is_named: sender_id.is_some(), content }
     }
 
@@ -91,6 +93,11 @@ pub(super) async fn look_up<'a>(conn: &mut Conn, items: impl IntoIterator<Item =
         names.creators.extend(fields.creator_id.iter().filter_map(wanted));
         names.campaigns.extend(fields.campaign.iter().chain(&draft.utm_campaign).filter_map(wanted));
         names.tokens.extend(fields.link_token.iter().filter_map(wanted));
+        names.accounts.extend(
+            account_of(fields)
+                .filter(|(_, id)| can_be_a_name(id))
+                .map(|(platform, id)| (brand_id, platform, id.to_owned())),
+        );
     }
     store::directory(conn, &names).await
 }

@@ -5,7 +5,9 @@
 mod commit;
 mod door;
 mod item;
+mod parts;
 mod replay;
+mod row;
 mod rules;
 mod source;
 mod store;
@@ -20,7 +22,7 @@ pub use door::Door;
 pub use replay::{Failure, Ruled, Ruling, RulingVerb, Selection, rule};
 pub use source::{
     NewSource, Rotation, SealedSecret, Source, SourceView, create_source, note_event, reveal, rotate_secret,
-    source_by_id, source_by_slug, source_count, source_page,
+    source_by_id, source_by_slug, source_count, source_page, verify_token,
 };
 
 /// What the bytes of an event that could not be used are sealed for.
@@ -33,6 +35,9 @@ pub struct Origin {
     pub source_id: Uuid,
     /// The sender's own name of the request: with their places in it, it names the events that have no `event_id`.
     pub delivery_id: Option<String>,
+    /// Whether what comes under the same name is the same, whatever else it says: a platform names what it posts itself, and may count
+    /// its tries in the body.
+    pub names_its_events: bool,
     /// Imports bring history: how old an event is does not matter there.
     pub is_import: bool,
 }
@@ -41,13 +46,13 @@ impl Origin {
     /// The brand's own doors.
     #[must_use]
     pub fn first_party(scope: Scope) -> Self {
-        Self { scope, source_id: Uuid::nil(), delivery_id: None, is_import: false }
+        Self { scope, source_id: Uuid::nil(), delivery_id: None, names_its_events: false, is_import: false }
     }
 
     /// A file of history.
     #[must_use]
     pub fn import(scope: Scope) -> Self {
-        Self { scope, source_id: Uuid::nil(), delivery_id: None, is_import: true }
+        Self { scope, source_id: Uuid::nil(), delivery_id: None, names_its_events: false, is_import: true }
     }
 }
 

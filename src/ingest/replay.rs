@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::item::{Item, claim_keys, look_up};
 use super::rules::{Bench, Doubt};
 use super::store::replays::{self, RefusedRow, RulingRow, Understood};
-use super::{Origin, RAW_PURPOSE};
+use super::{Origin, RAW_PURPOSE, Receipt, parts};
 use crate::access::{Keyring, Permission, Scope};
 use crate::base::limits::{REPLAY_EVENTS_MAX, REPLAY_FAILURES_MAX, RULING_REASON_BYTES_MAX};
 use crate::base::{Cursor, Env, Error, Kind, Result, time_of_id};
@@ -86,10 +86,12 @@ pub async fn rule(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, 
     check(ruling)?;
     let (ids, mut ruled) = select(conn, scope, &ruling.selection).await?;
     let rows = replays::lock_refused(conn, scope, &ids).await?;
+    let mut added = Vec::new();
     match ruling.verb {
         RulingVerb::Replay => {
             let outcome = replay(conn, scope, env, keyring, &rows).await?;
             (ruled.changed_count, ruled.refused_count) = (outcome.requeued_count, outcome.failures.len());
+            added = outcome.added;
             ruled.failures = outcome.failures.into_iter().take(REPLAY_FAILURES_MAX).collect();
         }
         RulingVerb::Discard => {
@@ -98,6 +100,12 @@ pub async fn rule(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, 
         }
     }
     ruled.unchanged_count = ids.len() - ruled.changed_count - ruled.refused_count;
+    for receipt in added {
+        match receipt.code {
+            None => ruled.changed_count += 1,
+            Some(_) => ruled.refused_count += 1,
+        }
+    }
     keep(conn, scope, env, ruling, &ruled).await?;
     Ok(ruled)
 }
@@ -169,16 +177,14 @@ fn absence(id: Uuid, log_begins_at: Option<DateTime<Utc>>) -> String {
 
 struct Outcome {
     requeued_count: usize,
+    /// Events that came out of posts which held several.
+    added: Vec<Receipt>,
     failures: Vec<Failure>,
 }
 
 async fn replay(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, rows: &[RefusedRow]) -> Result<Outcome> {
     let submissions = submissions(conn, scope, keyring, rows).await?;
-    let items: Vec<(&RefusedRow, Item<'_>)> = rows
-        .iter()
-        .zip(&submissions)
-        .filter_map(|(row, (origin, submission))| Some((row, Item::new(origin, 0, row.id, submission.as_ref()?))))
-        .collect();
+    let items: Vec<(&RefusedRow, Item<'_>)> = rows.iter().zip(&submissions).filter_map(first_part).collect();
     let mut judged = judge(conn, env, keyring, &items).await?;
     let mut requeued = Vec::new();
     let mut refused = Vec::new();
@@ -194,45 +200,69 @@ async fn replay(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, ro
     }
     replays::requeue(conn, scope, &requeued).await?;
     replays::refuse_again(conn, scope, &refused).await?;
+    let others = rows.iter().zip(&submissions).flat_map(|(row, (origin, parts))| {
+        let others = parts.iter().flat_map(|parts| parts.iter().skip(1));
+        others.map(move |part| (origin, row.recorded_at, part))
+    });
+    let added = parts::add(conn, env, keyring, &others.collect::<Vec<_>>()).await?;
     let failures = refused.into_iter();
     let failures = failures.map(|(id, code, reason, _)| Failure { event_id: id, code: code.to_owned(), reason });
-    Ok(Outcome { requeued_count: requeued.len(), failures: failures.collect() })
+    Ok(Outcome { requeued_count: requeued.len(), added, failures: failures.collect() })
 }
 
-/// What each event was when it came in, and where it came from. `None` where it was understood.
-async fn submissions(
-    conn: &mut Conn,
-    scope: &Scope,
-    keyring: &Keyring,
-    rows: &[RefusedRow],
-) -> Result<Vec<(Origin, Option<Submission>)>> {
+/// The part of a post that takes its place. `None`: it was understood once, and is as it was.
+fn first_part<'a>((row, (origin, parts)): (&'a RefusedRow, &'a Unsealed)) -> Option<(&'a RefusedRow, Item<'a>)> {
+    let parts = parts.as_ref()?;
+    let mut item = Item::new(origin, 0, row.id, parts.first()?);
+    // A part of several goes by what it is itself: it may come again alone.
+    item.is_named |= parts.len() > 1;
+    Some((row, item))
+}
+
+/// Where a post came from, and its parts. `None`: it was understood.
+type Unsealed = (Origin, Option<Vec<Submission>>);
+
+/// What each event was when it came in, in as many parts as it has, and where it came from. `None` where it was understood.
+async fn submissions(conn: &mut Conn, scope: &Scope, keyring: &Keyring, rows: &[RefusedRow]) -> Result<Vec<Unsealed>> {
     let source_ids: Vec<Uuid> = rows.iter().map(|row| row.source_id).filter(|id| !id.is_nil()).collect();
     let schemes =
         if source_ids.is_empty() { HashMap::new() } else { replays::schemes(conn, scope, &source_ids).await? };
     let submission = |row: &RefusedRow| {
-        let origin =
-            Origin { scope: scope.clone(), source_id: row.source_id, delivery_id: None, is_import: row.is_import };
         let scheme = schemes.get(&row.source_id).copied().unwrap_or(Scheme::Generic);
+        let origin = Origin {
+            scope: scope.clone(),
+            source_id: row.source_id,
+            delivery_id: None,
+            names_its_events: scheme.names_its_events(),
+            is_import: row.is_import,
+        };
         (origin, (!row.is_canonical).then(|| unsealed(scope, keyring, scheme, row)))
     };
     Ok(rows.iter().map(submission).collect())
 }
 
-fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) -> Submission {
+/// At least one.
+fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) -> Vec<Submission> {
     let sealed = row.raw_sealed.as_deref().unwrap_or_default();
     let Ok(raw) = keyring.open(scope.brand_id, RAW_PURPOSE, sealed) else {
         let reason = "What came in cannot be opened with the master secret that this installation has now.".to_owned();
-        return Submission::Unreadable { raw: Vec::new(), code: "SEALED", reason };
+        return vec![Submission::Unreadable { raw: Vec::new(), code: "SEALED", reason }];
     };
     if row.code == REUSED {
         let reason = "Another event came first under this event_id or webhook-id: that one counts.".to_owned();
-        return Submission::Unreadable { raw, code: REUSED, reason };
+        return vec![Submission::Unreadable { raw, code: REUSED, reason }];
     }
-    match parse(scheme, &raw) {
-        Parsed { is_array: false, mut items } if items.len() == 1 => items.remove(0),
+    let Parsed { is_array, items, .. } = parse(scheme, &raw);
+    match items.len() {
+        1 if !is_array => items,
+        0 if scheme.is_platform() => {
+            let reason = "It tells of nothing that counts here: it can be given up.".to_owned();
+            vec![Submission::Unreadable { raw, code: "NO_EVENT", reason }]
+        }
+        _ if scheme.is_platform() => items,
         _ => {
             let reason = "It holds several events: send them anew, each counts by itself.".to_owned();
-            Submission::Unreadable { raw, code: "TOO_MANY_EVENTS", reason }
+            vec![Submission::Unreadable { raw, code: "TOO_MANY_EVENTS", reason }]
         }
     }
 }

@@ -36,6 +36,13 @@ pub(super) struct Directory {
     /// By slug and by identifier.
     pub campaigns: HashMap<(Uuid, String), Uuid>,
     pub links: HashMap<(Uuid, String), LinkEntry>,
+    /// Creators by their accounts on platforms.
+    pub accounts: HashMap<(Uuid, Platform, String), Uuid>,
+}
+
+/// The account on a platform that an event names in place of a creator.
+pub(super) fn account_of(fields: &EventFields) -> Option<(Platform, &str)> {
+    Some((Platform::parse(fields.platform.as_deref()?)?, fields.account_id.as_deref()?))
 }
 
 /// What an event needs to know of its link.
@@ -181,10 +188,17 @@ impl Bench<'_> {
     }
 
     fn creator(&self, origin: &Origin, draft: &Draft) -> Result<Option<Uuid>, Doubt> {
-        let Some(name) = &draft.fields.creator_id else { return Ok(None) };
+        let Some(name) = &draft.fields.creator_id else { return self.account_holder(origin, &draft.fields) };
         let found = self.directory.creators.get(&(origin.scope.brand_id, name.clone())).copied();
         let place = if draft.is_creator_of_url { "creator_id in url" } else { "creator_id" };
         found.map(Some).ok_or_else(|| ("UNKNOWN_CREATOR", format!("{place} names no creator of this brand.")))
+    }
+
+    fn account_holder(&self, origin: &Origin, fields: &EventFields) -> Result<Option<Uuid>, Doubt> {
+        let Some((platform, id)) = account_of(fields) else { return Ok(None) };
+        let found = self.directory.accounts.get(&(origin.scope.brand_id, platform, id.to_owned())).copied();
+        let unknown = || format!("No creator of this brand has this account on {}: connect it.", platform.as_str());
+        found.map(Some).ok_or_else(|| ("UNKNOWN_CREATOR", unknown()))
     }
 
     /// A link says its own campaign, whatever became of the address on the way.
@@ -257,6 +271,7 @@ fn check_texts(fields: &EventFields) -> Result<(), Doubt> {
         ("referrer_user_id", &fields.referrer_user_id),
         ("order_id", &fields.order_id),
         ("device_id", &fields.device_id),
+        ("account_id", &fields.account_id),
     ];
     for (name, text) in texts {
         let Some(text) = text else { continue };
@@ -357,6 +372,7 @@ fn check_complete(event: &Event) -> Result<(), Doubt> {
         EventType::Refund if event.order_id.is_none() => "order_id",
         EventType::Refund if event.value_minor == Some(0) => "a conversion_value above 0",
         EventType::Identify if event.user_id.is_none() => "user_id",
+        EventType::Post if event.creator_id.is_none() => "creator_id",
         EventType::Identify if event.anonymous_hash.is_none() && event.click_id.is_none() => "anonymous_id or click_id",
         _ => return Ok(()),
     };

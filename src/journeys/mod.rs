@@ -100,7 +100,7 @@ impl Touch {
             EventType::Signup => TouchKind::Signup,
             EventType::Activation => TouchKind::Activation,
             EventType::Conversion if event.creator_id.is_some() || event.referrer_id.is_some() => TouchKind::Conversion,
-            EventType::Conversion | EventType::Refund | EventType::Identify => return None,
+            EventType::Conversion | EventType::Refund | EventType::Identify | EventType::Post => return None,
         };
         Some(Self {
             id,

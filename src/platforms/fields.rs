@@ -30,6 +30,9 @@ pub struct EventFields {
     pub device_id: Option<String>,
     pub consent: Option<Consent>,
     pub properties: Option<Box<RawValue>>,
+    /// The creator's account on `platform`, as the platform names it: how a platform says whose doing it was.
+    #[serde(skip)]
+    pub account_id: Option<String>,
 }
 
 /// What the person agreed to.
@@ -53,4 +56,14 @@ pub struct Parsed {
     /// Whether the answer is an array, item by item.
     pub is_array: bool,
     pub items: Vec<Submission>,
+    /// The version of the platform's format, where it has one.
+    pub version: Option<String>,
+}
+
+impl Parsed {
+    /// What a platform posted: answered as an array unless it is one event.
+    #[must_use]
+    pub fn of(items: Vec<Submission>) -> Self {
+        Self { is_array: items.len() != 1, items, version: None }
+    }
 }

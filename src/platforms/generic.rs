@@ -1,60 +1,63 @@
 //! The generic source: a JSON object or array, signed `x-webhook-signature: hex(HMAC-SHA256(secret, raw body))`.
 
-use hmac::{Hmac, KeyInit, Mac};
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
-use sha2::Sha256;
-use subtle::{Choice, ConstantTimeEq};
 
-use super::{Authentic, EventFields, HeaderLookup, Parsed, Rejected, Submission, only};
+use super::adapter::{Adapter, Authentic, Post, Rejected, Request, SignedHeaders, json_doubt, only, text_key};
+use super::signing::{is_signed, outcome, sha256};
+use super::{EventFields, Parsed, Submission};
 use crate::base::limits::EVENTS_PER_REQUEST_MAX;
 
 const HEADER: &str = "x-webhook-signature";
 /// A secret that is brought along is at least as hard to guess as 24 characters are.
 const SECRET_BYTES_MIN: usize = 24;
-const SECRET_BYTES_MAX: usize = 256;
+
+pub(super) struct Generic;
+
+impl Adapter for Generic {
+    fn proof_header(&self) -> &'static str {
+        HEADER
+    }
+
+    fn names_its_events(&self) -> bool {
+        false
+    }
+
+    fn key_of(&self, secret: &str) -> Option<Vec<u8>> {
+        text_key(secret, SECRET_BYTES_MIN)
+    }
+
+    fn secret_expected(&self) -> &'static str {
+        "Pass a secret of 24 to 256 visible ASCII characters, or leave it out."
+    }
+
+    fn sign(&self, key: &[u8], _delivery_id: &str, _now: DateTime<Utc>, raw: &[u8]) -> SignedHeaders {
+        vec![(HEADER, sign(key, raw))]
+    }
+
+    fn verify(&self, keys: &[&[u8]], request: &Request<'_>) -> Result<Authentic, Rejected> {
+        let mut digest = [0; 32];
+        let value = only(request.headers, HEADER);
+        let is_digest = value.is_some_and(|value| hex::decode_to_slice(value, &mut digest).is_ok());
+        let is_signed = is_signed(keys, &[digest], |key| sha256(key, &[request.raw]));
+        outcome(is_digest, is_signed, None)
+    }
+
+    fn parse(&self, post: &Post<'_>) -> Parsed {
+        parse(post.body)
+    }
+}
 
 /// The signature of a body, as a sender makes it.
 #[must_use]
 pub fn sign(key: &[u8], raw: &[u8]) -> String {
-    hex::encode(mac(key, raw))
-}
-
-#[expect(clippy::expect_used, reason = "HMAC takes a key of any length")]
-pub(super) fn hmac(key: &[u8]) -> Hmac<Sha256> {
-    <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("a key of any length")
-}
-
-fn mac(key: &[u8], raw: &[u8]) -> [u8; 32] {
-    hmac(key).chain_update(raw).finalize().into_bytes().into()
-}
-
-/// The headers of a request, as a sender makes them.
-pub(super) fn headers(key: &[u8], raw: &[u8]) -> Vec<(&'static str, String)> {
-    vec![(HEADER, sign(key, raw))]
-}
-
-/// The key of a secret: the bytes of its own text.
-pub(super) fn key_of(secret: &str) -> Option<Vec<u8>> {
-    let is_text = secret.bytes().all(|byte| byte.is_ascii_graphic());
-    (is_text && (SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&secret.len())).then(|| secret.as_bytes().to_vec())
-}
-
-pub(super) fn verify(keys: &[&[u8]], headers: HeaderLookup<'_>, raw: &[u8]) -> Result<Authentic, Rejected> {
-    let mut digest = [0; 32];
-    let is_digest = only(headers, HEADER).is_some_and(|value| hex::decode_to_slice(value, &mut digest).is_ok());
-    // The same work whatever is wrong with the header, over every key, so that the time tells nothing.
-    let is_signed = keys.iter().fold(Choice::from(0), |found, key| found | mac(key, raw).ct_eq(&digest));
-    match (is_digest, bool::from(is_signed)) {
-        (true, true) => Ok(Authentic { delivery_id: None }),
-        (true, false) => Err(Rejected::Signature),
-        (false, _) => Err(Rejected::Header),
-    }
+    hex::encode(sha256(key, &[raw]))
 }
 
 pub(super) fn parse(raw: &[u8]) -> Parsed {
     let is_array = raw.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     if !is_array {
-        return Parsed { is_array, items: vec![parse_one(raw)] };
+        return Parsed { is_array, items: vec![parse_one(raw)], version: None };
     }
     let items = match serde_json::from_slice::<Vec<&RawValue>>(raw) {
         Ok(items) if items.len() > EVENTS_PER_REQUEST_MAX => {
@@ -64,7 +67,7 @@ pub(super) fn parse(raw: &[u8]) -> Parsed {
         Ok(items) => items.into_iter().map(|item| parse_one(item.get().as_bytes())).collect(),
         Err(error) => vec![unreadable(raw, &error)],
     };
-    Parsed { is_array, items }
+    Parsed { is_array, items, version: None }
 }
 
 fn parse_one(raw: &[u8]) -> Submission {
@@ -82,13 +85,7 @@ fn parse_one(raw: &[u8]) -> Submission {
 }
 
 fn unreadable(raw: &[u8], error: &serde_json::Error) -> Submission {
-    // The reader's own words can quote what was sent, which may be personal: they are not kept, the place is.
-    let (code, what) = if error.is_data() {
-        ("BAD_FIELD", "A field has the wrong type, or stands twice, or the event is no object")
-    } else {
-        ("BAD_JSON", "The body is not JSON, or nests too deep")
-    };
-    let reason = format!("{what} (line {}, column {}).", error.line(), error.column());
+    let (code, reason) = json_doubt(error);
     Submission::Unreadable { raw: raw.to_vec(), code, reason }
 }
 
@@ -101,7 +98,9 @@ mod tests {
 
     fn check(secrets: &[&[u8]], values: &[&str], raw: &[u8], expected: Result<(), Rejected>) {
         let values: Vec<Vec<u8>> = values.iter().map(|value| value.as_bytes().to_vec()).collect();
-        assert_eq!(verify(secrets, &|_| values.clone(), raw).map(|_| ()), expected, "{values:?}");
+        let now = DateTime::UNIX_EPOCH;
+        let request = Request { headers: &|_| values.clone(), query: "", raw, now };
+        assert_eq!(Generic.verify(secrets, &request).map(|_| ()), expected, "{values:?}");
     }
 
     #[test]

@@ -7,11 +7,10 @@ use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use chrono::{DateTime, Utc};
-use hmac::Mac;
-use subtle::{Choice, ConstantTimeEq};
 
-use super::generic::hmac;
-use super::{Authentic, HeaderLookup, Rejected, only};
+use super::adapter::{Adapter, Authentic, Post, Rejected, Request, SignedHeaders, only};
+use super::signing::{is_signed, seconds, sha256};
+use super::{Parsed, generic};
 use crate::base::limits::{
     DELIVERY_ID_BYTES_MAX, WEBHOOK_KEY_BYTES_MAX, WEBHOOK_KEY_BYTES_MIN, WEBHOOK_SIGNATURES_MAX,
     WEBHOOK_TOLERANCE_SECONDS,
@@ -27,65 +26,67 @@ const SECRET: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The key of a secret, with its prefix or without.
-pub(super) fn key_of(secret: &str) -> Option<Vec<u8>> {
-    let key = SECRET.decode(secret.strip_prefix(PREFIX).unwrap_or(secret)).ok()?;
-    (WEBHOOK_KEY_BYTES_MIN..=WEBHOOK_KEY_BYTES_MAX).contains(&key.len()).then_some(key)
+pub(super) struct Standard;
+
+impl Adapter for Standard {
+    fn proof_header(&self) -> &'static str {
+        SIGNATURE
+    }
+
+    fn names_its_events(&self) -> bool {
+        false
+    }
+
+    /// With its prefix or without.
+    fn key_of(&self, secret: &str) -> Option<Vec<u8>> {
+        let key = SECRET.decode(secret.strip_prefix(PREFIX).unwrap_or(secret)).ok()?;
+        (WEBHOOK_KEY_BYTES_MIN..=WEBHOOK_KEY_BYTES_MAX).contains(&key.len()).then_some(key)
+    }
+
+    fn secret_expected(&self) -> &'static str {
+        "Pass a secret as whsec_ and the base64 of 24 to 64 bytes, or leave it out."
+    }
+
+    fn secret_of(&self, key: &[u8; 32]) -> String {
+        secret_of(key)
+    }
+
+    fn sign(&self, key: &[u8], delivery_id: &str, now: DateTime<Utc>, raw: &[u8]) -> SignedHeaders {
+        let sent_at = now.timestamp().to_string();
+        let mac = mac(key, delivery_id, &sent_at, raw);
+        vec![(ID, delivery_id.to_owned()), (TIMESTAMP, sent_at), (SIGNATURE, format!("v1,{}", STANDARD.encode(mac)))]
+    }
+
+    fn verify(&self, keys: &[&[u8]], request: &Request<'_>) -> Result<Authentic, Rejected> {
+        let [id, sent_at, signature] = [ID, TIMESTAMP, SIGNATURE].map(|name| only(request.headers, name));
+        let offers = signature.and_then(|text| offers(&text)).unwrap_or_default();
+        let text = |part: &Option<String>| part.clone().unwrap_or_default();
+        // The same work whatever is wrong with the headers, over every key and every offer, so that the time tells nothing.
+        let is_signed = is_signed(keys, &offers, |key| mac(key, &text(&id), &text(&sent_at), request.raw));
+        let delivery_id = id.clone().filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX && !id.contains(['.', ' ']));
+        let seconds = sent_at.as_deref().and_then(seconds);
+        let (Some(delivery_id), Some(seconds), false) = (delivery_id, seconds, offers.is_empty()) else {
+            return Err(Rejected::Header);
+        };
+        let age = request.now.timestamp().checked_sub(seconds).map(i64::unsigned_abs);
+        if age.is_none_or(|age| age > WEBHOOK_TOLERANCE_SECONDS) {
+            return Err(Rejected::Stale);
+        }
+        if is_signed { Ok(Authentic { delivery_id: Some(delivery_id) }) } else { Err(Rejected::Signature) }
+    }
+
+    fn parse(&self, post: &Post<'_>) -> Parsed {
+        generic::parse(post.body)
+    }
 }
 
 /// The secret of a key, as it is written down.
-pub(super) fn secret_of(key: &[u8]) -> String {
+fn secret_of(key: &[u8]) -> String {
     format!("{PREFIX}{}", STANDARD.encode(key))
 }
 
-/// Whether a request is signed by this scheme, or tries to be.
-pub(super) fn is_meant(headers: HeaderLookup<'_>) -> bool {
-    !headers(SIGNATURE).is_empty()
-}
-
-/// The headers of a request, as a sender makes them.
-pub(super) fn sign(key: &[u8], id: &str, now: DateTime<Utc>, raw: &[u8]) -> Vec<(&'static str, String)> {
-    let sent_at = now.timestamp().to_string();
-    let mac = mac(key, id.as_bytes(), sent_at.as_bytes(), raw);
-    vec![(ID, id.to_owned()), (TIMESTAMP, sent_at), (SIGNATURE, format!("v1,{}", STANDARD.encode(mac)))]
-}
-
-pub(super) fn verify(
-    keys: &[&[u8]],
-    headers: HeaderLookup<'_>,
-    raw: &[u8],
-    now: DateTime<Utc>,
-) -> Result<Authentic, Rejected> {
-    let [id, sent_at, signature] = [ID, TIMESTAMP, SIGNATURE].map(|name| only(headers, name));
-    let offers = signature.and_then(|text| offers(&text)).unwrap_or_default();
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
-    // The same work whatever is wrong with the headers, over every key and every offer, so that the time tells nothing.
-    let mut is_signed = Choice::from(0);
-    for key in keys {
-        let mac = mac(key, text(&id).as_bytes(), text(&sent_at).as_bytes(), raw);
-        is_signed = offers.iter().fold(is_signed, |found, offer| found | mac.ct_eq(offer));
-    }
-    let delivery_id = id.filter(|id| id.len() <= DELIVERY_ID_BYTES_MAX && !id.contains(['.', ' ']));
-    let seconds = sent_at.as_deref().and_then(seconds);
-    let (Some(delivery_id), Some(seconds), false) = (delivery_id, seconds, offers.is_empty()) else {
-        return Err(Rejected::Header);
-    };
-    let age = now.timestamp().checked_sub(seconds).map(i64::unsigned_abs);
-    if age.is_none_or(|age| age > WEBHOOK_TOLERANCE_SECONDS) {
-        return Err(Rejected::Stale);
-    }
-    if bool::from(is_signed) { Ok(Authentic { delivery_id: Some(delivery_id) }) } else { Err(Rejected::Signature) }
-}
-
-fn mac(key: &[u8], id: &[u8], sent_at: &[u8], raw: &[u8]) -> [u8; 32] {
-    let mac = [id, b".", sent_at, b".", raw].into_iter().fold(hmac(key), |mac, part| mac.chain_update(part));
-    mac.finalize().into_bytes().into()
-}
-
-/// Unix seconds in their one spelling: digits without a sign, a blank or a leading zero.
-fn seconds(text: &str) -> Option<i64> {
-    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    text.parse().ok().filter(|_| is_plain)
+fn mac(key: &[u8], id: &str, sent_at: &str, raw: &[u8]) -> [u8; 32] {
+    sha256(key, &[id.as_bytes(), b".", sent_at.as_bytes(), b".", raw])
 }
 
 /// The digests of version 1 in a list of signatures, `None` where the list is too long. Other versions are for other receivers.
@@ -106,14 +107,15 @@ mod tests {
     const GOOD: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
     fn key() -> Vec<u8> {
-        key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+        Standard.key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
     }
 
     fn outcome(headers: &[(&str, &[u8])], now: i64) -> Result<Authentic, Rejected> {
         let lookup = |name: &str| {
             headers.iter().filter(|(other, _)| *other == name).map(|(_, value)| value.to_vec()).collect::<Vec<_>>()
         };
-        verify(&[&key()], &lookup, BODY, DateTime::from_timestamp(now, 0).unwrap())
+        let now = DateTime::from_timestamp(now, 0).unwrap();
+        Standard.verify(&[&key()], &Request { headers: &lookup, query: "", raw: BODY, now })
     }
 
     fn check(id: &str, sent_at: &str, signature: &str, now: i64, expected: Result<(), Rejected>) {
@@ -174,13 +176,13 @@ mod tests {
             let secret = secret_of(&key);
             assert!(secret.starts_with("whsec_"));
             for spelling in [secret.as_str(), secret.trim_end_matches('='), &secret["whsec_".len()..]] {
-                assert_eq!(key_of(spelling), Some(key.clone()), "{spelling}");
+                assert_eq!(Standard.key_of(spelling), Some(key.clone()), "{spelling}");
             }
         }
         for secret in
             [&secret_of(&[7; 23]), &secret_of(&[7; 65]), "whsec_", "", "whsec_not base64 at all, whatever one says"]
         {
-            assert_eq!(key_of(secret), None, "{secret}");
+            assert_eq!(Standard.key_of(secret), None, "{secret}");
         }
     }
 
@@ -191,14 +193,16 @@ mod tests {
             values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..4),
         ) {
             let now = DateTime::from_timestamp(sent_at.rem_euclid(4_000_000_000), 0).unwrap();
-            let signed = sign(&key(), &id, now, &raw);
+            let signed = Standard.sign(&key(), &id, now, &raw);
             let headers = |name: &str| signed.iter().filter(|(own, _)| *own == name).map(|(_, value)| value.clone().into_bytes()).collect::<Vec<_>>();
             let later = now + chrono::TimeDelta::seconds(skew);
             let is_good = !id.is_empty() && !id.contains('.') && skew.abs() <= 300 && now.timestamp() > 0;
-            prop_assert_eq!(verify(&[&key()], &headers, &raw, later).is_ok(), is_good);
-            prop_assert!(verify(&[&[1; 32]], &headers, &raw, later).is_err());
-            prop_assert!(verify(&[], &headers, &raw, later).is_err());
-            prop_assert!(verify(&[&key()], &|_| values.clone(), &raw, later).is_err());
+            let request = Request { headers: &headers, query: "", raw: &raw, now: later };
+            prop_assert_eq!(Standard.verify(&[&key()], &request).is_ok(), is_good);
+            prop_assert!(Standard.verify(&[&[1; 32]], &request).is_err());
+            prop_assert!(Standard.verify(&[], &request).is_err());
+            let forged = Request { headers: &|_| values.clone(), ..request };
+            prop_assert!(Standard.verify(&[&key()], &forged).is_err());
         }
     }
 }

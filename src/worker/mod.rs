@@ -27,11 +27,20 @@ const IDLE: Duration = Duration::from_millis(50);
 const CHORES: Duration = Duration::from_secs(1);
 /// How often what was kept long enough is forgotten.
 const FORGETTING: Duration = Duration::from_secs(3_600);
+/// How often it is looked which platforms want asking.
+const ASKING: Duration = Duration::from_secs(60);
 /// How long a worker rests after a fault of the moment.
 const REST: Duration = Duration::from_millis(250);
 
 /// Works until `stop` is cancelled. A database that is away is waited for.
 pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
+    // Platforms can be slow: they are asked beside the work, never in its way.
+    let asking = ask_on(&app, &stop);
+    let (worked, ()) = tokio::join!(work_on(app.clone(), stop.clone()), asking);
+    worked
+}
+
+async fn work_on(app: App, stop: CancellationToken) -> Result<()> {
     let mut chores_at = tokio::time::Instant::now();
     let mut forgetting_at = chores_at;
     let mut is_prepared = false;
@@ -80,6 +89,33 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
         }
     }
     Ok(())
+}
+
+async fn ask_on(app: &App, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            asked = ask_platforms(app) => if let Err(error) = asked {
+                tracing::warn!(error = &error as &dyn std::error::Error, "platforms were not asked, and will be later");
+            },
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(ASKING) => {}
+        }
+    }
+}
+
+/// Asks platforms about the accounts whose answers are old, and the hub for the channels whose leases end. Returns how many were asked
+/// about.
+pub async fn ask_platforms(app: &App) -> Result<usize> {
+    let mut count = 0;
+    for brand in brands(app).await? {
+        let scope = brand.scope();
+        count += app.desk().refresh_due(&scope).await?;
+        count += app.desk().renew_watches(&scope, &app.settings.public_url).await?;
+    }
+    Ok(count)
 }
 
 /// Works until nothing is left to do now, then returns how many events were processed. For tests, imports and the demo.

@@ -53,7 +53,11 @@ fn the_codes_that_exist_are_documented() {
     for path in [
         "src/ingest/rules.rs",
         "src/ingest/commit.rs",
+        "src/platforms/adapter.rs",
+        "src/platforms/meta.rs",
+        "src/platforms/youtube.rs",
         "src/platforms/generic.rs",
+        "src/ingest/replay.rs",
         "src/worker/sales.rs",
         "src/members/import",
         "src/creators/import",

@@ -146,7 +146,7 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbox,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbound, outbox,
         platforms, rewards, urls,
     };
     macro_rules! names {
@@ -167,6 +167,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     let [decision, alert_state, subject, reward_state, channel] =
         names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState, urls::Channel];
     let [claim_method] = names![links::ClaimMethod];
+    let [breaker_state] = names![outbound::BreakerState];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
@@ -188,6 +189,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("members_status_check", member_status),
         ("outbox_topic_check", topic),
         ("platform_accounts_platform_check", platform),
+        ("platform_calls_state_check", breaker_state),
         ("rewards_kind_check", reward_kind),
         ("rewards_state_check", reward_state),
         ("touchpoints_agent_class_check", agent_class),

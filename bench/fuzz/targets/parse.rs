@@ -6,6 +6,13 @@ use libfuzzer_sys::fuzz_target;
 use serde_json::value::RawValue;
 
 fuzz_target!(|raw: &[u8]| {
+    for scheme in Scheme::ALL.iter().copied().filter(|scheme| scheme.is_platform()) {
+        // As it is, and with a head that could be ours.
+        for kept in [raw.to_vec(), [b"x-shopify-topic: orders/paid\n\n", raw].concat()] {
+            let parsed = parse(scheme, &kept);
+            assert!(parsed.items.len() <= 1_001 && parsed.is_array == (parsed.items.len() != 1));
+        }
+    }
     let parsed = parse(Scheme::Generic, raw);
     assert!(parsed.items.len() <= 1_000);
     assert!(parsed.is_array || parsed.items.len() == 1);

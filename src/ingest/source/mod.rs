@@ -9,11 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Origin;
 use crate::access::{Keyring, Permission, Scope, brand_scope};
 use crate::base::limits::{SECRET_OVERLAP_SECONDS_MAX, WEBHOOK_SOURCES_MAX};
 use crate::base::{Code, Cursor, Env, Error, Page, Result, Slice, random_bytes};
 use crate::db::Conn;
-use crate::platforms::{Scheme, draw_secret, key_of};
+use crate::platforms::{Scheme, draw_secret, key_of, secret_expected};
 
 const PURPOSE: &str = "webhook secret";
 
@@ -25,6 +26,8 @@ pub struct Source {
     pub scheme: Scheme,
     pub scope: Scope,
     pub last_event_at: Option<DateTime<Utc>>,
+    /// The version of the platform's format that it last posted in.
+    pub schema_version: Option<String>,
     key: Vec<u8>,
     previous: Option<(Vec<u8>, DateTime<Utc>)>,
 }
@@ -37,6 +40,24 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
+    /// The origin of what this source posts in a request of this name.
+    #[must_use]
+    pub fn origin(&self, delivery_id: Option<String>) -> Origin {
+        Origin {
+            scope: self.scope.clone(),
+            source_id: self.id,
+            delivery_id,
+            names_its_events: self.scheme.names_its_events(),
+            is_import: false,
+        }
+    }
+
+    /// The word that Meta must know before we agree to its posts.
+    #[must_use]
+    pub fn verify_token(&self, keyring: &Keyring) -> String {
+        verify_token(keyring, &self.scope, &self.slug)
+    }
+
     /// The keys that count at this moment, the newest first.
     #[must_use]
     pub fn keys(&self, now: DateTime<Utc>) -> Vec<&[u8]> {
@@ -55,6 +76,8 @@ pub struct SourceView {
     pub created_at: DateTime<Utc>,
     /// When it last posted something authentic, to the minute.
     pub last_event_at: Option<DateTime<Utc>>,
+    /// The version of the platform's format that it last posted in.
+    pub schema_version: Option<String>,
     /// Until when the secret before the last rotation counts, which may be past.
     pub previous_until: Option<DateTime<Utc>>,
 }
@@ -65,6 +88,12 @@ impl SourceView {
     pub fn place(&self) -> Cursor {
         Cursor::at(self.created_at, self.id)
     }
+}
+
+/// The word that a platform must know before we agree to its posts. It follows from the address, so that a new secret does not change it.
+#[must_use]
+pub fn verify_token(keyring: &Keyring, scope: &Scope, slug: &str) -> String {
+    hex::encode(keyring.hash(scope.brand_id, "verify token", slug))
 }
 
 /// What a new source needs.
@@ -187,24 +216,25 @@ pub async fn source_by_slug(conn: &mut Conn, keyring: &Keyring, slug: &str) -> R
     let previous = row.previous_secret_sealed.as_deref().map(key).transpose()?.zip(row.previous_expires_at);
     let key = key(&row.secret_sealed)?;
     let scope = brand_scope(conn, row.brand_id).await?;
-    Ok(Some(Source { id: row.id, slug: row.slug, scheme, scope, last_event_at: row.last_event_at, key, previous }))
+    let (last_event_at, schema_version) = (row.last_event_at, row.schema_version);
+    Ok(Some(Source { id: row.id, slug: row.slug, scheme, scope, last_event_at, schema_version, key, previous }))
 }
 
-/// Notes that a source has posted something authentic.
-pub async fn note_event(conn: &mut Conn, scope: &Scope, id: Uuid, at: DateTime<Utc>) -> Result<()> {
-    store::note_event(conn, scope, id, at).await
+/// Notes that a source has posted something authentic, and in which version of its format.
+pub async fn note_event(
+    conn: &mut Conn,
+    scope: &Scope,
+    id: Uuid,
+    at: DateTime<Utc>,
+    version: Option<&str>,
+) -> Result<()> {
+    store::note_event(conn, scope, id, at, version).await
 }
 
 fn seal(scope: &Scope, env: &Env, keyring: &Keyring, scheme: Scheme, chosen: Option<&str>) -> Result<Vec<u8>> {
     let secret = match chosen {
         Some(secret) if key_of(scheme, secret).is_none() => {
-            let message = match scheme {
-                Scheme::Generic => "Pass a secret of 24 to 256 visible ASCII characters, or leave it out.",
-                Scheme::StandardWebhooks => {
-                    "Pass a secret as whsec_ and the base64 of 24 to 64 bytes, or leave it out."
-                }
-            };
-            return Err(Error::invalid(&["secret"], message));
+            return Err(Error::invalid(&["secret"], secret_expected(scheme)));
         }
         Some(secret) => secret.to_owned(),
         None => draw_secret(scheme, &*env.chance),
@@ -220,7 +250,7 @@ fn open(brand_id: Uuid, keyring: &Keyring, sealed: &[u8]) -> Result<String> {
 }
 
 fn to_view(row: store::ViewRow) -> Result<SourceView> {
-    let (id, slug, name, scheme, created_at, last_event_at, previous_until) = row;
+    let (id, slug, name, scheme, created_at, last_event_at, previous_until, schema_version) = row;
     let scheme = Scheme::from_column(&scheme)?;
-    Ok(SourceView { id, slug, name, scheme, created_at, last_event_at, previous_until })
+    Ok(SourceView { id, slug, name, scheme, created_at, last_event_at, schema_version, previous_until })
 }

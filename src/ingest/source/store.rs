@@ -30,12 +30,15 @@ pub(super) struct DoorRow {
     pub previous_expires_at: Option<DateTime<Utc>>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     pub last_event_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub schema_version: Option<String>,
 }
 
 /// The one look-up of a source that does not start with a brand: the slug tells which brand it is.
 pub(super) async fn source_by_slug(conn: &mut Conn, slug: &str) -> Result<Option<DoorRow>> {
     let row = sql(
-        "select brand_id, id, slug, scheme, secret_sealed, previous_secret_sealed, previous_expires_at, last_event_at
+        "select brand_id, id, slug, scheme, secret_sealed, previous_secret_sealed, previous_expires_at, last_event_at,
+                schema_version
          from webhook_sources where slug = $1 and disabled_at is null",
     )
     .bind::<Text, _>(slug)
@@ -118,20 +121,29 @@ pub(super) async fn replace_secret(
     Ok(())
 }
 
-/// Moves the moment of the last event forward, never back.
-pub(super) async fn note_event(conn: &mut Conn, scope: &Scope, id: Uuid, at: DateTime<Utc>) -> Result<()> {
-    sql("update webhook_sources set last_event_at = $3
-         where brand_id = $1 and id = $2 and (last_event_at is null or last_event_at < $3)")
+/// Moves the moment of the last event forward, never back. Without a version the last one stays.
+pub(super) async fn note_event(
+    conn: &mut Conn,
+    scope: &Scope,
+    id: Uuid,
+    at: DateTime<Utc>,
+    version: Option<&str>,
+) -> Result<()> {
+    sql("update webhook_sources set last_event_at = greatest(last_event_at, $3), schema_version = coalesce($4, schema_version)
+         where brand_id = $1 and id = $2
+               and (last_event_at is null or last_event_at < $3 or schema_version is distinct from coalesce($4, schema_version))")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<SqlUuid, _>(id)
     .bind::<Timestamptz, _>(at)
+    .bind::<Nullable<Text>, _>(version)
     .execute(conn)
     .await?;
     Ok(())
 }
 
 /// The columns that are shown.
-pub(super) type ViewRow = (Uuid, String, String, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+pub(super) type ViewRow =
+    (Uuid, String, String, String, DateTime<Utc>, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<String>);
 
 macro_rules! select_views {
     ($scope:expr) => {
@@ -143,6 +155,7 @@ macro_rules! select_views {
             sources::created_at,
             sources::last_event_at,
             sources::previous_expires_at,
+            sources::schema_version,
         ))
     };
 }

@@ -50,6 +50,7 @@ pub(super) struct Names {
     pub creators: HashSet<(Uuid, String)>,
     pub campaigns: HashSet<(Uuid, String)>,
     pub tokens: HashSet<(Uuid, String)>,
+    pub accounts: HashSet<(Uuid, Platform, String)>,
 }
 
 #[derive(QueryableByName)]
@@ -207,6 +208,7 @@ pub(super) async fn directory(conn: &mut Conn, names: &Names) -> Result<Director
         creators: named(conn, creators, &names.creators, Kind::Creator).await?,
         campaigns: named(conn, campaigns, &names.campaigns, Kind::Campaign).await?,
         links: links(conn, &names.tokens).await?,
+        accounts: accounts(conn, &names.accounts).await?,
     })
 }
 
@@ -226,6 +228,38 @@ async fn named(
         .load(conn)
         .await?;
     Ok(rows.into_iter().map(|row| ((row.brand_id, row.name), row.id)).collect())
+}
+
+#[derive(QueryableByName)]
+struct AccountRow {
+    #[diesel(sql_type = SqlUuid)]
+    brand_id: Uuid,
+    #[diesel(sql_type = Text)]
+    platform: String,
+    #[diesel(sql_type = Text)]
+    external_id: String,
+    #[diesel(sql_type = SqlUuid)]
+    creator_id: Uuid,
+}
+
+async fn accounts(
+    conn: &mut Conn,
+    wanted: &HashSet<(Uuid, Platform, String)>,
+) -> Result<HashMap<(Uuid, Platform, String), Uuid>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<AccountRow> = sql("select a.brand_id, a.platform, a.external_id, a.creator_id
+         from unnest($1::uuid[], $2::text[], $3::text[]) as wanted (brand_id, platform, external_id)
+         join platform_accounts a using (brand_id, platform, external_id)")
+    .bind::<Array<SqlUuid>, _>(wanted.iter().map(|(brand_id, ..)| *brand_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(wanted.iter().map(|(_, platform, _)| platform.as_str()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(wanted.iter().map(|(.., id)| id.as_str()).collect::<Vec<_>>())
+    .load(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| Ok(((row.brand_id, Platform::from_column(&row.platform)?, row.external_id), row.creator_id)))
+        .collect()
 }
 
 async fn links(conn: &mut Conn, tokens: &HashSet<(Uuid, String)>) -> Result<HashMap<(Uuid, String), LinkEntry>> {

@@ -19,7 +19,7 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
            and case
                when e.event_type = 'conversion' then not exists (select from conversions c where c.brand_id = e.brand_id and c.id = e.id)
                when e.event_type = 'refund' then not exists (select from refunds r where r.brand_id = e.brand_id and r.id = e.id)
-               when e.event_type = 'identify' then false
+               when e.event_type in ('identify', 'post') then false
                else not exists (select from touchpoints t where t.brand_id = e.brand_id and t.id = e.id) end",
     ),
     (

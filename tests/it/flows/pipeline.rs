@@ -41,7 +41,7 @@ pub async fn furnish(app: &TestApp) {
 }
 
 /// Sends events through the door and returns what became of each.
-pub(super) async fn send(app: &TestApp, events: Value) -> Vec<(ReceiptStatus, Option<&'static str>)> {
+pub async fn send(app: &TestApp, events: Value) -> Vec<(ReceiptStatus, Option<&'static str>)> {
     let items = parse(Scheme::Generic, events.to_string().as_bytes()).items;
     let receipts = app.door.accept(&Origin::first_party(app.scope.clone()), items).await.unwrap();
     receipts.into_iter().map(|receipt| (receipt.status, receipt.code)).collect()

@@ -10,7 +10,7 @@ use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use grapevine::access::{Brand, NewApiKey, NewBrand, Role, Scope, all_brands, create_brand, create_key};
 use grapevine::app::App;
 use grapevine::base::{Env, FixedClock, SeededChance, SystemChance, random_bytes};
-use grapevine::config::Settings;
+use grapevine::config::{PlatformSettings, Settings};
 use grapevine::db::sql;
 use grapevine::ingest::{NewSource, create_source, reveal, source_by_id};
 use grapevine::kv::Kv;
@@ -63,11 +63,22 @@ impl TestApp {
 
     /// The same on servers of the test's own.
     pub async fn start_on(servers: &Servers) -> Self {
+        Self::start_as(servers, |_| {}).await
+    }
+
+    /// The same with platforms of the test's own.
+    pub async fn start_with(platforms: PlatformSettings) -> Self {
+        Self::start_as(servers(), |settings| settings.platforms = platforms).await
+    }
+
+    async fn start_as(servers: &Servers, change: impl FnOnce(&mut Settings)) -> Self {
         let database = Database::create_on(servers).await;
         let clock = Arc::new(FixedClock::at(START.parse().unwrap()));
         let env = Env { clock: Arc::clone(&clock) as _, chance: Arc::new(SeededChance::from_seed(42)) };
         let address = free_address();
-        let app = App::new(settings(&database, servers, address), env).unwrap();
+        let mut settings = settings(&database, servers, address);
+        change(&mut settings);
+        let app = App::new(settings, env).unwrap();
         let mut conn = app.db.conn().await.unwrap();
         let brand = NewBrand { slug: "acme".into(), name: "Acme".into(), currency: "USD".parse().unwrap() };
         let brand = create_brand(&mut conn, &app.env, brand).await.unwrap();
@@ -262,6 +273,7 @@ fn settings(database: &Database, servers: &Servers, address: SocketAddr) -> Sett
         events_retention_days: None,
         data_dir: target_dir().join("test-data").join(&database.name),
         rate_limits: grapevine::config::RateLimits::default(),
+        platforms: grapevine::config::PlatformSettings::default(),
     }
 }
 

@@ -1,0 +1,138 @@
+//! The platforms, as far as we ask them: on a port of this machine, in a mood of the test's choice.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use grapevine::config::PlatformSettings;
+use http_body_util::BodyExt;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+/// How the platforms answer.
+#[derive(Clone, Debug)]
+pub enum Mood {
+    /// The account is there and says this of itself.
+    Fine(String),
+    /// There is no such account.
+    Gone,
+    Failing,
+    /// It takes the request and never answers.
+    Stalling,
+    /// It answers in a format of next year.
+    Changed,
+    /// The credentials are no longer good.
+    Refusing,
+}
+
+/// The platforms. Cloning shares them.
+#[derive(Clone)]
+pub struct Fake(Arc<Inside>);
+
+struct Inside {
+    url: String,
+    mood: Mutex<Mood>,
+    asked_count: AtomicUsize,
+    /// What the hub was asked for, as forms.
+    subscriptions: Mutex<Vec<String>>,
+}
+
+impl Fake {
+    pub async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mood = Mutex::new(Mood::Fine(String::new()));
+        let fake =
+            Self(Arc::new(Inside { url, mood, asked_count: AtomicUsize::new(0), subscriptions: Mutex::default() }));
+        let router = Router::new().fallback(answer).with_state(fake.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        fake
+    }
+
+    /// Settings that ask these, with credentials for all, and little patience.
+    pub fn settings(&self) -> PlatformSettings {
+        PlatformSettings {
+            youtube_api_url: self.0.url.clone(),
+            youtube_api_key: Some("youtube-key".to_owned()),
+            youtube_hub_url: format!("{}/subscribe", self.0.url),
+            instagram_api_url: format!("{}/v23.0", self.0.url),
+            instagram_user_id: Some("17841".to_owned()),
+            instagram_access_token: Some("instagram-token".to_owned()),
+            tiktok_api_url: self.0.url.clone(),
+            tiktok_access_token: Some("tiktok-token".to_owned()),
+            platform_timeout_ms: 300,
+        }
+    }
+
+    pub fn feel(&self, mood: Mood) {
+        *self.0.mood.lock().unwrap() = mood;
+    }
+
+    /// Requests so far.
+    pub fn asked_count(&self) -> usize {
+        self.0.asked_count.load(Ordering::SeqCst)
+    }
+
+    /// What the hub was asked for since the last time.
+    pub fn take_subscriptions(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.subscriptions.lock().unwrap())
+    }
+}
+
+async fn answer(State(fake): State<Fake>, request: Request) -> Response {
+    fake.0.asked_count.fetch_add(1, Ordering::SeqCst);
+    let (parts, body) = request.into_parts();
+    let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    let mood = fake.0.mood.lock().unwrap().clone();
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let is_let_in = match path {
+        "/subscribe" => true,
+        "/youtube/v3/channels" => header("x-goog-api-key") == "youtube-key" && query.contains("id="),
+        "/v23.0/17841" => header("authorization") == "Bearer instagram-token" && query.contains("business_discovery"),
+        "/v2/research/user/info/" => header("authorization") == "Bearer tiktok-token" && body.contains("username"),
+        _ => return (StatusCode::NOT_FOUND, format!("nothing at {path}")).into_response(),
+    };
+    match mood {
+        Mood::Failing => return StatusCode::BAD_GATEWAY.into_response(),
+        Mood::Stalling => std::future::pending().await,
+        Mood::Changed => {
+            return axum::Json(json!({"v2": {"result": []}, "items": [{}], "error": {"code": "ok"}})).into_response();
+        }
+        Mood::Refusing => return refusal(path),
+        Mood::Fine(_) | Mood::Gone if !is_let_in => return refusal(path),
+        Mood::Fine(_) | Mood::Gone => {}
+    }
+    let text = if let Mood::Fine(text) = mood { Some(text) } else { None };
+    match (path, text) {
+        ("/subscribe", _) => {
+            fake.0.subscriptions.lock().unwrap().push(body);
+            StatusCode::ACCEPTED.into_response()
+        }
+        ("/youtube/v3/channels", Some(text)) => axum::Json(json!({"items": [{"id": "UC1",
+            "snippet": {"title": "Zoe", "customUrl": "@zoe", "description": text},
+            "statistics": {"subscriberCount": "12345", "hiddenSubscriberCount": false}}]}))
+        .into_response(),
+        ("/youtube/v3/channels", None) => axum::Json(json!({"pageInfo": {"totalResults": 0}})).into_response(),
+        ("/v23.0/17841", Some(text)) => axum::Json(json!({"business_discovery":
+            {"id": "1", "username": "zoe", "biography": text, "followers_count": 777}, "id": "17841"}))
+        .into_response(),
+        ("/v23.0/17841", None) => {
+            (StatusCode::BAD_REQUEST, axum::Json(json!({"error": {"code": 110}}))).into_response()
+        }
+        (_, Some(text)) => axum::Json(json!({"data": {"bio_description": text, "follower_count": 99},
+            "error": {"code": "ok", "message": "", "log_id": "1"}}))
+        .into_response(),
+        (_, None) => axum::Json(json!({"data": {}, "error": {"code": "user_not_found"}})).into_response(),
+    }
+}
+
+fn refusal(path: &str) -> Response {
+    let error =
+        if path.starts_with("/v23.0/") { json!({"code": 190}) } else { json!({"code": "access_token_invalid"}) };
+    let status = if path.starts_with("/v23.0/") { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+    (status, axum::Json(json!({ "error": error }))).into_response()
+}
