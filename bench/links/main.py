@@ -84,7 +84,7 @@ class Grapevine:
             lines.append(line)
             if "Ctrl-C" in line:
                 break
-        self.key = re.search(r"gv_\w+", "".join(lines)).group(0)
+        self.key = re.search(r"gv_\S+", "".join(lines)).group(0)
         up.terminate()
         up.wait(30)
         self.serve, self.work = self.start("serve"), self.start("work")

@@ -91,11 +91,11 @@ async fn look_up(conn: &mut Conn, scope: &Scope, url: &str) -> Result<(Option<Id
             findings.push(Finding::error("`gv_token` names no link of this brand."));
         }
     }
-    if let Some(campaign) = given(&named.utm_campaign).filter(|_| !has_link) {
-        if campaigns::by_slug(conn, scope, &campaign.trim().to_lowercase()).await?.is_none() {
-            let message = "`utm_campaign` names no campaign of this brand.";
-            findings.push(if named.is_ours() { Finding::error(message) } else { Finding::warning(message) });
-        }
+    if let Some(campaign) = given(&named.utm_campaign).filter(|_| !has_link)
+        && campaigns::by_slug(conn, scope, &campaign.trim().to_lowercase()).await?.is_none()
+    {
+        let message = "`utm_campaign` names no campaign of this brand.";
+        findings.push(if named.is_ours() { Finding::error(message) } else { Finding::warning(message) });
     }
     Ok((Some(named), findings))
 }

@@ -118,9 +118,9 @@ fn organic(source: &str, medium: &str, site: Option<Site>) -> Channel {
 
 /// Google's `^(.*(([^a-df-z]|^)shop|shopping).*)$`: "workshop" is none, "eshop" is one.
 fn names_a_shop(campaign: &str) -> bool {
-    let starts = campaign.match_indices("shop").map(|(at, _)| campaign[..at].chars().next_back());
+    let mut starts = campaign.match_indices("shop").map(|(at, _)| campaign[..at].chars().next_back());
     let is_start = |before: Option<char>| before.is_none_or(|letter| letter == 'e' || !letter.is_ascii_lowercase());
-    campaign.contains("shopping") || starts.into_iter().any(is_start)
+    campaign.contains("shopping") || starts.any(is_start)
 }
 
 #[cfg(test)]
