@@ -119,8 +119,8 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
 
 /// An entry of several, as a post of its own.
 fn alone(entry: &Entry) -> Vec<u8> {
-    let [video_id, channel_id] = [&entry.video_id, &entry.channel_id].map(|text| escape(text));
-    let [published, updated] = [&entry.published, &entry.updated].map(|text| escape(text));
+    let [video_id, channel_id] = [&entry.video_id, &entry.channel_id].map(escape);
+    let [published, updated] = [&entry.published, &entry.updated].map(escape);
     format!(
         r#"<feed xmlns="http://www.w3.org/2005/Atom" xmlns:yt="{NAMESPACE}{VERSION}"><entry><yt:videoId>{video_id}</yt:videoId><yt:channelId>{channel_id}</yt:channelId><published>{published}</published><updated>{updated}</updated></entry></feed>"#
     )
