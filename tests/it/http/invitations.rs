@@ -245,6 +245,20 @@ async fn of_a_thousand_who_claim_a_link_for_one_at_once_one_gets_it() {
     app.drain().await;
 }
 
+/// Somebody joins and becomes active: nobody is the referrer, and nothing is owed.
+async fn joins_and_is_nobodys_referee(app: &TestApp, user: &str) {
+    assert_eq!(app.sql_count("select count(*) from events where event_type = 'open'").await, 0);
+    let source = app.source().await;
+    let events = json!([{ "event_type": "signup", "user_id": user }, { "event_type": "activation", "user_id": user }]);
+    assert_eq!(app.post_signed(&source, &events).await.0, 202);
+    app.drain().await;
+    assert_eq!(
+        app.sql_count("select count(*) from members where external_id is not null and status = 'ACTIVATED' and referrer_id is null").await,
+        1
+    );
+    assert_eq!(app.sql_count("select count(*) from rewards").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_likely_match_is_off_until_it_is_wanted_and_never_pays() {
     let app = setting().await;
@@ -297,18 +311,7 @@ async fn a_likely_match_is_off_until_it_is_wanted_and_never_pays() {
     assert_eq!(likely("mia", "203.0.113.1", "iPhone").await["userErrors"][0]["code"], "NOT_FOUND");
     assert_eq!(app.sql_count("select count(*) from link_claims where method = 'PROBABILISTIC'").await, 2);
 
-    // Bob joins and becomes active: nobody is his referrer, and nothing is owed.
-    assert_eq!(app.sql_count("select count(*) from events where event_type = 'open'").await, 0);
-    let source = app.source().await;
-    let events =
-        json!([{ "event_type": "signup", "user_id": "bob" }, { "event_type": "activation", "user_id": "bob" }]);
-    assert_eq!(app.post_signed(&source, &events).await.0, 202);
-    app.drain().await;
-    assert_eq!(
-        app.sql_count("select count(*) from members where external_id = 'bob' and referrer_id is null").await,
-        1
-    );
-    assert_eq!(app.sql_count("select count(*) from rewards").await, 0);
+    joins_and_is_nobodys_referee(&app, "bob").await;
 
     // A token that turns up later makes the match certain.
     let certain = claim(&app, json!({ "userId": "bob", "token": first })).await;
