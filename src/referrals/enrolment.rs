@@ -59,8 +59,7 @@ impl Enrolment {
 
     /// Only a member that signs up after it got referees can be asked to stand below one of them.
     pub(super) fn may_close_a_cycle(&self, batch: &[Logged], people: &[Person]) -> bool {
-        let mut signups =
-            batch.iter().zip(people).filter(|(logged, _)| logged.event.event_type == EventType::Signup);
+        let mut signups = batch.iter().zip(people).filter(|(logged, _)| logged.event.event_type == EventType::Signup);
         signups.any(|(logged, person)| {
             let seat = self.find(logged, *person).and_then(|id| self.seats.get(&id));
             seat.is_some_and(|seat| seat.signed_up_at.is_none() && seat.referee_count > 0)

@@ -146,8 +146,8 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbound, outbox,
-        platforms, rewards, urls,
+        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbound,
+        outbox, platforms, rewards, urls,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -240,12 +240,17 @@ async fn a_table_that_has_doubled_is_looked_at_anew() {
     let mut conn = connect(&database.url).await;
     let fill = "insert into people (brand_id, id, canonical_id, created_at)
          select b.id, n.id, n.id, now() from brands b, (select gen_random_uuid() as id from generate_series(1, 2000)) n";
-    conn.batch_execute("insert into brands (id, slug, name, currency, shard, created_at)
-         values (gen_random_uuid(), 'grown', 'Grown', 'USD', 0, now())").await.unwrap();
+    conn.batch_execute(
+        "insert into brands (id, slug, name, currency, shard, created_at)
+         values (gen_random_uuid(), 'grown', 'Grown', 'USD', 0, now())",
+    )
+    .await
+    .unwrap();
     conn.batch_execute(fill).await.unwrap();
     conn.batch_execute("select pg_stat_force_next_flush()").await.unwrap();
     assert!(analyze_grown(&db).await.unwrap() >= 1);
-    let known = lines(&mut conn, "select (reltuples >= 2000)::text as line from pg_class where relname = 'people'").await;
+    let known =
+        lines(&mut conn, "select (reltuples >= 2000)::text as line from pg_class where relname = 'people'").await;
     assert_eq!(known, ["true"]);
     assert_eq!(analyze_grown(&db).await.unwrap(), 0, "what was looked at is not looked at again");
     drop(conn);

@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 43] = [
+pub const ALLOWED: [(&str, &str, &str); 46] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -36,11 +36,17 @@ pub const ALLOWED: [(&str, &str, &str); 43] = [
     ("link", "(token: \"x\") { id }", "AGFNVC"),
     ("attributionRecords", " { nodes { id } }", "AGFNVC"),
     ("explainConversion", "(conversionId: \"conv_00000000000000000000000000\") { conversion { id } }", "AGFNVC"),
+    (
+        "attributionReport",
+        "(input: {groupBy: DAY, models: [LINEAR], from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { truncated }",
+        "AGFNV",
+    ),
     ("kFactorCohorts", "(from: \"2026-08-01\", to: \"2026-08-02\") { size }", "AGFNV"),
     ("rewards", " { nodes { id } }", "AGFNVC"),
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
     ("webhookSources", " { nodes { id } }", "A"),
+    ("platformHealth", " { state }", "AGFNV"),
     ("createCreator", "(input: {handle: \"\"}) { userErrors { code } }", "AG"),
     (
         "updateCreator",
@@ -101,11 +107,12 @@ pub const ALLOWED: [(&str, &str, &str); 43] = [
     ("discardEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("updateBrand", "(input: {allowedHosts: [\"*\"]}) { userErrors { code } }", "A"),
     ("fraudAlerts", "", "AGFNVB"),
+    ("attributionRecords", "", "AGFNVC"),
 ];
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 54] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -160,6 +167,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 54] = [
         "explainConversion.conversionId",
         Kind::Conversion,
         "{ explainConversion(conversionId: \"ID\") { conversion { id } } }",
+    ),
+    (
+        "attributionReport.input.campaignId",
+        Kind::Campaign,
+        "{ attributionReport(input: {groupBy: DAY, models: [LINEAR], from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\", campaignId: \"ID\"}) { conversions rows { key } } }",
     ),
     (
         "kFactorCohorts.campaignId",

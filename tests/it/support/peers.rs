@@ -14,7 +14,10 @@ static INSTALLED: OnceCell<PathBuf> = OnceCell::const_new();
 async fn directory() -> &'static Path {
     let install = async || {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
-        if !["stripe", "playwright-core"].iter().all(|name| directory.join("node_modules").join(name).join("package.json").exists()) {
+        if !["stripe", "playwright-core"]
+            .iter()
+            .all(|name| directory.join("node_modules").join(name).join("package.json").exists())
+        {
             let status = Command::new("npm").args(["ci", "--silent"]).current_dir(&directory).status().await.unwrap();
             assert!(status.success(), "npm ci failed in tests/peers");
         }
