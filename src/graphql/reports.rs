@@ -27,6 +27,8 @@ pub enum AttributionDimension {
     Platform,
     /// The sub id of the touch; empty for touches without one.
     SubId,
+    /// The channel group of the address that was touched, as `Touchpoint.channel` has it; empty for touches without one.
+    Channel,
     /// The UTC day of the conversion, for example `2026-03-01`.
     Day,
 }

@@ -21,6 +21,7 @@ pub enum Dimension {
     Campaign,
     Platform,
     SubId,
+    Channel,
     Day,
 }
 
@@ -37,6 +38,7 @@ impl Dimension {
             Self::Campaign => touch.campaign_id.map(|id| Kind::Campaign.id(id)).unwrap_or_default(),
             Self::Platform => touch.platform.as_str().to_owned(),
             Self::SubId => touch.sub_id.clone().unwrap_or_default(),
+            Self::Channel => touch.channel.map(|channel| channel.as_str().to_owned()).unwrap_or_default(),
         }
     }
 
@@ -44,7 +46,7 @@ impl Dimension {
     fn channel_of_column(self, text: &str) -> String {
         let kind = if self == Self::Campaign { Kind::Campaign } else { Kind::Creator };
         match self {
-            Self::Platform | Self::SubId => text.to_owned(),
+            Self::Platform | Self::SubId | Self::Channel => text.to_owned(),
             Self::Creator | Self::Day | Self::Campaign => {
                 Uuid::parse_str(text).map(|id| kind.id(id)).unwrap_or_default()
             }
@@ -57,7 +59,7 @@ impl Dimension {
         let kind = match self {
             Self::Creator => Kind::Creator,
             Self::Campaign => Kind::Campaign,
-            Self::Platform | Self::SubId | Self::Day => return text.to_owned(),
+            Self::Platform | Self::SubId | Self::Channel | Self::Day => return text.to_owned(),
         };
         Uuid::parse_str(text).map(|id| kind.id(id)).unwrap_or_default()
     }

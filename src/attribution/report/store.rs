@@ -47,6 +47,7 @@ pub(super) async fn touch_counts(conn: &mut Conn, scope: &Scope, question: &Ques
         Dimension::Campaign => touches_by!("t.campaign_id::text"),
         Dimension::Platform => touches_by!("t.platform"),
         Dimension::SubId => touches_by!("t.sub_id"),
+        Dimension::Channel => touches_by!("t.channel"),
         Dimension::Day => touches_by!("(t.occurred_at at time zone 'UTC')::date::text"),
     };
     let rows: Vec<TouchRow> = sql(text)
@@ -105,6 +106,7 @@ pub(super) async fn other_paths(
         Dimension::Campaign => other_paths_by!("t.campaign_id::text"),
         Dimension::Platform => other_paths_by!("t.platform"),
         Dimension::SubId => other_paths_by!("t.sub_id"),
+        Dimension::Channel => other_paths_by!("t.channel"),
     };
     let rows: Vec<PathRow> = sql(text)
         .bind::<SqlUuid, _>(scope.brand_id)
@@ -150,7 +152,7 @@ pub(super) async fn reward_costs(
         Dimension::Creator => costs_by!("r.beneficiary_creator_id::text"),
         Dimension::Campaign => costs_by!("r.campaign_id::text"),
         Dimension::Day => costs_by!("(r.triggered_at at time zone 'UTC')::date::text"),
-        Dimension::Platform | Dimension::SubId => return Ok(Vec::new()),
+        Dimension::Platform | Dimension::SubId | Dimension::Channel => return Ok(Vec::new()),
     };
     let rows: Vec<CostRow> = sql(text)
         .bind::<SqlUuid, _>(scope.brand_id)
