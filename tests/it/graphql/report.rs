@@ -140,13 +140,14 @@ async fn another_window_and_another_journey_are_tried_without_writing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn credit_is_grouped_by_the_channel_of_the_address() {
     let app = setting().await;
-    let click = |link: &str, minutes: i64, medium: &str| {
-        json!({"event_type": "click", "link_token": link, "anonymous_id": "tab", "timestamp": at(&app, minutes),
-            "url": format!("https://shop.example/?utm_source=instagram&utm_medium={medium}")})
+    // A link of ours would say its own channel: these name the creator alone.
+    let click = |number: u128, minutes: i64, medium: &str| {
+        json!({"event_type": "click", "creator_id": creator(number), "campaign": "launch", "anonymous_id": "tab",
+            "timestamp": at(&app, minutes), "url": format!("https://shop.example/?utm_source=instagram&utm_medium={medium}")})
     };
     let sale = json!({"event_type": "conversion", "anonymous_id": "tab", "order_id": "a", "conversion_value": "9.00",
         "campaign": "launch", "timestamp": at(&app, -60)});
-    tell(&app, vec![click("link-1", -300, "social"), click("link-2", -200, "cpc"), sale]).await;
+    tell(&app, vec![click(1, -300, "social"), click(2, -200, "cpc"), sale]).await;
     let found = report(&app, input(&app, "CHANNEL", &["LAST_TOUCH", "DATA_DRIVEN"])).await;
     assert_eq!(rows(&found), ["PAID_SOCIAL 1 9.00 0.5 4.50", "ORGANIC_SOCIAL 0 0.00 0.5 4.50"]);
 }
