@@ -43,7 +43,7 @@ pub async fn import_events(
     let mut intake = Intake { app, origin: Origin::import(scope.clone()), tally: Tally::new(report) };
     // What is taken in is worked on at once, as it would be in a running installation, so that a file takes as long as the slower of both.
     let stop = CancellationToken::new();
-    let working = tokio::spawn(worker::run(app.clone(), stop.clone()));
+    let working = tokio::spawn(worker::keep_up(app.clone(), stop.clone()));
     let taken = intake.take_all(&mut lines).await;
     stop.cancel();
     working.await.map_err(|error| Error::fault("working on the events", error))??;

@@ -36,11 +36,12 @@ const REST: Duration = Duration::from_millis(250);
 pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
     // Platforms can be slow: they are asked beside the work, never in its way.
     let asking = ask_on(&app, &stop);
-    let (worked, ()) = tokio::join!(work_on(app.clone(), stop.clone()), asking);
+    let (worked, ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking);
     worked
 }
 
-async fn work_on(app: App, stop: CancellationToken) -> Result<()> {
+/// The work on the log alone, until `stop` is cancelled: no platform is asked anything. For imports, which work while they read.
+pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
     let mut chores_at = tokio::time::Instant::now();
     let mut forgetting_at = chores_at;
     let mut is_prepared = false;
