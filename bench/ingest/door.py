@@ -6,6 +6,8 @@ import subprocess
 SECONDS = 10
 ARRAY = 100
 GROUP = 256
+# Each waits for the disk before it posts again: so many fill the groups that are on their way.
+SENDERS = 512
 # The log's table and its keys, with their indexes, as a database without us would be asked to fill them.
 RAW_TABLES = (
     "create table raw_events (like events including all)", "create sequence raw_seq",
@@ -28,7 +30,7 @@ commit;
 def measure(stand, tell):
     found = {}
     bare = (stand.serve_bare(), "/")
-    for name, batch, connections in (("single", 1, 128), ("array", ARRAY, 16)):
+    for name, batch, connections in (("single", 1, SENDERS), ("array", ARRAY, 16)):
         found[f"bare {name}"] = stand.send(SECONDS, batch=batch, connections=connections, clicks=True, to=bare)
         # The first seconds fill the pool and the caches; they are not counted.
         stand.send(3, batch=batch, connections=connections, clicks=True)
@@ -41,7 +43,7 @@ def measure(stand, tell):
             key = f"{name}, 1/{share}"
             found[key] = stand.send(SECONDS, rate=rate, batch=batch, connections=connections * 2, clicks=True) | {"rate": rate}
             tell(f"{key} load: {found[key]}")
-    found["half of the target"] = stand.send(SECONDS, rate=5_000, connections=256, clicks=True) | {"rate": 5_000}
+    found["half of the target"] = stand.send(SECONDS, rate=5_000, connections=SENDERS, clicks=True) | {"rate": 5_000}
     tell(f"5,000 single events a second: {found['half of the target']}")
     found["inserts"] = inserts(stand)
     tell(f"bare grouped inserts: {found['inserts']}")

@@ -3,7 +3,7 @@
 import time
 from datetime import timedelta
 
-from door import per_event
+from door import SENDERS, per_event
 
 SECONDS, RATE = 15, 500
 DAYS = 60
@@ -49,7 +49,7 @@ def measure(stand, sizes, tell):
 
 
 def at_size(stand, size, tell):
-    singles = stand.send(SECONDS, connections=128, clicks=True)
+    singles = stand.send(SECONDS, connections=SENDERS, clicks=True)
     stand.settle()
     before = stand.processor()
     began = time.perf_counter()
