@@ -181,6 +181,10 @@ pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
 pub const REPORT_CHUNK_CONVERSIONS: i64 = 2_000;
 /// Different paths of people who did not convert, of one report.
 pub const REPORT_PATHS_MAX: i64 = 100_000;
+/// Activations and conversions of one simulation.
+pub const SIMULATION_CAUSES_MAX: usize = 1_000_000;
+/// Activations or conversions of a simulation that are read together.
+pub const SIMULATION_CHUNK_CAUSES: i64 = 2_000;
 /// Groups of one report.
 pub const REPORT_ROWS_MAX: usize = 1_000;
 /// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.

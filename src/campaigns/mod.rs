@@ -93,9 +93,7 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, change:
     let url = change.destination_url.as_ref().and_then(|url| url.as_deref());
     let hosts = allowed_hosts(conn, scope, url).await?;
     rules::check_change(change, campaign.starts_at, campaign.ends_at, &hosts)?;
-    let key = (id, campaign.policy_version);
-    let current = policies_by_versions(conn, scope, &[key]).await?.remove(&key);
-    let current = current.ok_or_else(|| Error::fault("reading a campaign's policies", "they are gone"))?;
+    let current = policies_in_force(conn, scope, &campaign).await?;
     let mut next = rules::apply(&current, &change.policies, campaign.currency)?;
     if next != current {
         next.version += 1;
@@ -110,6 +108,21 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, change:
     campaign.status = change.status.unwrap_or(campaign.status);
     campaign.destination_url = change.destination_url.clone().unwrap_or(campaign.destination_url);
     store::update(conn, scope, &campaign).await
+}
+
+/// A campaign with the policies that a draft would make of those in force. Nothing is written.
+pub async fn drafted(conn: &mut Conn, scope: &Scope, id: Uuid, draft: &PoliciesDraft) -> Result<(Campaign, Policies)> {
+    let campaign = by_ids(conn, scope, &[id]).await?.remove(&id);
+    let campaign = campaign.ok_or_else(|| Error::not_found(&["campaignId"], "There is no such campaign."))?;
+    let current = policies_in_force(conn, scope, &campaign).await?;
+    let policies = rules::apply(&current, draft, campaign.currency)?;
+    Ok((campaign, policies))
+}
+
+async fn policies_in_force(conn: &mut Conn, scope: &Scope, campaign: &Campaign) -> Result<Policies> {
+    let key = (campaign.id, campaign.policy_version);
+    let current = policies_by_versions(conn, scope, &[key]).await?.remove(&key);
+    current.ok_or_else(|| Error::fault("reading a campaign's policies", "they are gone"))
 }
 
 /// The hosts that a destination may lie on, where there is one to check.

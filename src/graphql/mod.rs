@@ -37,6 +37,7 @@ mod platforms;
 mod policies;
 mod reports;
 mod reward_changes;
+mod reward_simulations;
 mod rewards;
 mod scan;
 mod subscriptions;
@@ -78,6 +79,7 @@ pub struct Query(
     reports::ReportQuery,
     cohorts::CohortQuery,
     rewards::RewardQuery,
+    reward_simulations::RewardSimulationQuery,
     fraud::FraudQuery,
     events::EventQuery,
     webhook_sources::WebhookSourceQuery,

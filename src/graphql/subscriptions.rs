@@ -13,6 +13,9 @@ use super::attribution::{AttributionFilter, AttributionRecord};
 use super::connection::Edge;
 use super::fraud::{FraudAlert, FraudAlertFilter};
 use super::node::require_growth;
+use super::reward_simulations::{
+    COST as SIMULATION_COST, RewardPolicySimulationProgress, SimulateRewardPolicyInput, simulation_progress,
+};
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::attribution::reads::{self as attribution, RecordFilter};
@@ -64,6 +67,17 @@ impl Subscription {
             let (place, record) = tail.next().await?;
             Ok(Some((Edge { cursor: place.encode(), node: AttributionRecord(record) }, tail)))
         }))
+    }
+
+    /// What `simulateRewardPolicy` answers, with its progress on the way: the last message has the result, and then the stream ends. A
+    /// subscriber who leaves ends the work.
+    #[graphql(complexity = "SIMULATION_COST + child_complexity")]
+    async fn reward_policy_simulation<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The draft and the time.")] input: SimulateRewardPolicyInput,
+    ) -> Result<impl Stream<Item = Result<RewardPolicySimulationProgress>> + 'ctx> {
+        simulation_progress(ctx.request()?, input).await
     }
 }
 

@@ -14,9 +14,9 @@ use super::{Beneficiary, Claim, RewardReason, RewardState, Standing, grant, stor
 use crate::access::Scope;
 use crate::attribution::{Attributed, Credit};
 use crate::base::{Money, Result};
-use crate::campaigns::{Policies, PolicyBook, RewardKind};
+use crate::campaigns::{CampaignFacts, Policies, PolicyBook, RewardKind, RewardPolicy};
 use crate::db::Conn;
-use crate::journeys::Decision;
+use crate::journeys::{Conversion, Decision};
 
 /// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
 pub async fn settle_commissions(
@@ -40,7 +40,11 @@ pub async fn settle_commissions(
     let mut reversals = Vec::new();
     for one in attributed {
         let stands = standing.remove(&one.conversion.id).unwrap_or_default();
-        let wanted = wanted(book, one, &lines);
+        let wanted = policies_of(book, one).map(|policies| {
+            let parts: Vec<Part> = one.credits.iter().map(Part::of).collect();
+            wanted(&policies.reward, &one.conversion, &parts, &lines)
+        });
+        let wanted = wanted.unwrap_or_default();
         let (more, less) = difference(book, one, &wanted, &stands, decisions);
         claims.extend(more);
         reversals.extend(less);
@@ -50,27 +54,52 @@ pub async fn settle_commissions(
     Ok(changed)
 }
 
-type Wanted = BTreeMap<(Beneficiary, i16), i64>;
+/// What each should have for a conversion, by beneficiary and degree, in minor units.
+pub(super) type Wanted = BTreeMap<(Beneficiary, i16), i64>;
+
+/// What a touch is credited with of a conversion, and whose touch it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub conversion_id: Uuid,
+    pub creator_id: Option<Uuid>,
+    pub referrer_id: Option<Uuid>,
+    pub amount_minor: i64,
+}
+
+impl Part {
+    fn of(credit: &Credit) -> Self {
+        Self {
+            conversion_id: credit.conversion_id,
+            creator_id: credit.touch.creator_id,
+            referrer_id: credit.touch.referrer_id,
+            amount_minor: credit.amount_minor,
+        }
+    }
+}
 
 fn policies_of<'a>(book: &'a PolicyBook, one: &Attributed) -> Option<&'a Policies> {
     book.version(one.conversion.campaign_id?, one.conversion.policy_version?)
 }
 
-/// Who should have what for a conversion, by beneficiary and degree. The buyer earns nothing by his own purchase.
-fn wanted(book: &PolicyBook, one: &Attributed, lines: &HashMap<Through, Line>) -> Wanted {
+/// Who should have what for a conversion. The buyer earns nothing by his own purchase.
+pub(super) fn wanted(
+    policy: &RewardPolicy,
+    conversion: &Conversion,
+    parts: &[Part],
+    lines: &HashMap<Through, Line>,
+) -> Wanted {
     let mut wanted = Wanted::new();
-    let Some(policies) = policies_of(book, one) else { return wanted };
-    let buyer = one.conversion.member_id.map(Beneficiary::Member);
-    let mut parts: BTreeMap<(Beneficiary, i16), i64> = BTreeMap::new();
-    for credit in &one.credits {
-        for (beneficiary, degree) in earners(credit, lines) {
-            *parts.entry((beneficiary, degree)).or_default() += credit.amount_minor;
+    let buyer = conversion.member_id.map(Beneficiary::Member);
+    let mut sums: BTreeMap<(Beneficiary, i16), i64> = BTreeMap::new();
+    for part in parts {
+        for (beneficiary, degree) in earners(part, lines) {
+            *sums.entry((beneficiary, degree)).or_default() += part.amount_minor;
         }
     }
-    for ((beneficiary, degree), part) in parts {
-        let share_ppm = policies.reward.tiers.iter().find(|tier| tier.degree == degree).and_then(|tier| tier.share_ppm);
+    for ((beneficiary, degree), sum) in sums {
+        let share_ppm = policy.tiers.iter().find(|tier| tier.degree == degree).and_then(|tier| tier.share_ppm);
         let Some(share_ppm) = share_ppm.filter(|_| Some(beneficiary) != buyer) else { continue };
-        let net = net_of_refund(part, one.conversion.value.minor, one.conversion.refunded_minor);
+        let net = net_of_refund(sum, conversion.value.minor, conversion.refunded_minor);
         let minor = share(net, share_ppm);
         if minor > 0 {
             wanted.insert((beneficiary, degree), minor);
@@ -80,11 +109,11 @@ fn wanted(book: &PolicyBook, one: &Attributed, lines: &HashMap<Through, Line>) -
 }
 
 /// The owner of a touch at degree 1, and above a member its up-line, with the creator of the tree at the end.
-fn earners(credit: &Credit, lines: &HashMap<Through, Line>) -> Vec<(Beneficiary, i16)> {
-    let Some(member_id) = credit.touch.referrer_id else {
-        return credit.touch.creator_id.map(|id| (Beneficiary::Creator(id), 1)).into_iter().collect();
+fn earners(part: &Part, lines: &HashMap<Through, Line>) -> Vec<(Beneficiary, i16)> {
+    let Some(member_id) = part.referrer_id else {
+        return part.creator_id.map(|id| (Beneficiary::Creator(id), 1)).into_iter().collect();
     };
-    let above = lines.get(&(credit.conversion_id, member_id)).into_iter().flat_map(Line::earners);
+    let above = lines.get(&(part.conversion_id, member_id)).into_iter().flat_map(Line::earners);
     std::iter::once(Beneficiary::Member(member_id)).chain(above).zip(1_i16..).collect()
 }
 
@@ -125,27 +154,25 @@ fn difference(
             rewards.iter().map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
         let answered = answers.fold(0, i64::saturating_add);
         let missing = target - answered;
-        (missing > 0).then(|| claim(book, one, *earner, missing, rewards.len(), decisions)).flatten()
+        let terms = (book.campaign(one.conversion.campaign_id?)?, policies_of(book, one)?);
+        let decision = one.conversion.member_id.and_then(|id| decisions.get(&id)).copied().unwrap_or(Decision::Allow);
+        (missing > 0).then(|| claim(terms, &one.conversion, *earner, missing, rewards.len(), decision))
     });
     (claims.collect(), reversals)
 }
 
-fn claim(
-    book: &PolicyBook,
-    one: &Attributed,
+/// The claim of a beneficiary at a degree to an amount, the `ordinal`-th for this conversion.
+pub(super) fn claim(
+    (facts, policies): (&CampaignFacts, &Policies),
+    conversion: &Conversion,
     (beneficiary, degree): (Beneficiary, i16),
     minor: i64,
     ordinal: usize,
-    decisions: &HashMap<Uuid, Decision>,
-) -> Option<Claim> {
-    let conversion = &one.conversion;
-    let campaign_id = conversion.campaign_id?;
-    let facts = book.campaign(campaign_id)?;
-    let policies = policies_of(book, one)?;
-    let decision = conversion.member_id.and_then(|id| decisions.get(&id)).copied().unwrap_or(Decision::Allow);
-    Some(Claim {
+    decision: Decision,
+) -> Claim {
+    Claim {
         key: format!("conversion:{}:{}:{degree}:{ordinal}", conversion.id, beneficiary.id()),
-        campaign_id,
+        campaign_id: facts.id,
         policy_version: policies.version,
         kind: RewardKind::Commission,
         beneficiary,
@@ -162,5 +189,5 @@ fn claim(
         is_running: facts.is_running(conversion.occurred_at),
         is_limited: facts.is_limited,
         reason: None,
-    })
+    }
 }

@@ -26,7 +26,7 @@ pub async fn grant(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, claims: V
     let mut rows = Vec::with_capacity(claims.len());
     for claim in &claims {
         let id = reward_id(scope, &claim.key);
-        let outcome = decide(claim, &inactive, &mut caps, &mut books, id);
+        let outcome = decide(claim, &inactive, &mut Ledger { caps: &mut caps, books: &mut books, id });
         rows.push(row(claim, id, outcome));
     }
     store::insert_rewards(conn, scope, &rows).await?;
@@ -76,30 +76,62 @@ fn budget(claim: &Claim) -> AccountKey {
     AccountKey::budget(claim.campaign_id, claim.value.currency, claim.is_limited)
 }
 
-fn decide(
-    claim: &Claim,
-    inactive: &HashSet<Uuid>,
-    caps: &mut Caps,
-    books: &mut Books,
-    id: Uuid,
-) -> (RewardState, Option<RewardReason>) {
-    let denied = |reason| (RewardState::Rejected, Some(reason));
+/// Where grants are counted and paid from: the ledger, or what a simulation supposes.
+pub(super) trait Desk {
+    /// Whether the caps leave room for it.
+    fn has_room(&self, claim: &Claim) -> bool;
+    /// Pays it out of the budget, if that has as much.
+    fn pay(&mut self, claim: &Claim) -> bool;
+    /// Counts it against the caps.
+    fn count(&mut self, claim: &Claim);
+}
+
+/// Why a claim is denied; `None` where it was granted: then the desk has paid and counted it.
+pub(super) fn denial(claim: &Claim, inactive: &HashSet<Uuid>, desk: &mut impl Desk) -> Option<RewardReason> {
     if claim.decision == Decision::Block {
-        return denied(RewardReason::FraudBlocked);
+        return Some(RewardReason::FraudBlocked);
     }
     if !claim.is_running {
-        return denied(RewardReason::CampaignNotRunning);
+        return Some(RewardReason::CampaignNotRunning);
     }
     if claim.beneficiary.creator_id().is_some_and(|id| inactive.contains(&id)) {
-        return denied(RewardReason::CreatorNotActive);
+        return Some(RewardReason::CreatorNotActive);
     }
-    if !caps.has_room(claim) {
-        return denied(RewardReason::DailyCap);
+    if !desk.has_room(claim) {
+        return Some(RewardReason::DailyCap);
     }
-    if is_money(claim.kind) && !post_grant(claim, books, id) {
-        return denied(RewardReason::BudgetExhausted);
+    if is_money(claim.kind) && !desk.pay(claim) {
+        return Some(RewardReason::BudgetExhausted);
     }
-    caps.take(claim);
+    desk.count(claim);
+    None
+}
+
+/// The desk of the books, for one reward.
+struct Ledger<'a> {
+    caps: &'a mut Caps,
+    books: &'a mut Books,
+    id: Uuid,
+}
+
+impl Desk for Ledger<'_> {
+    fn has_room(&self, claim: &Claim) -> bool {
+        self.caps.has_room(claim)
+    }
+
+    fn pay(&mut self, claim: &Claim) -> bool {
+        post_grant(claim, self.books, self.id)
+    }
+
+    fn count(&mut self, claim: &Claim) {
+        self.caps.take(claim);
+    }
+}
+
+fn decide(claim: &Claim, inactive: &HashSet<Uuid>, ledger: &mut Ledger<'_>) -> (RewardState, Option<RewardReason>) {
+    if let Some(reason) = denial(claim, inactive, ledger) {
+        return (RewardState::Rejected, Some(reason));
+    }
     if claim.decision == Decision::Review {
         return (RewardState::Held, Some(RewardReason::FraudReview));
     }
@@ -107,6 +139,7 @@ fn decide(
         return (RewardState::Escrowed, None);
     }
     if is_money(claim.kind) {
+        let id = ledger.id;
         let transfer = Transfer {
             id: release_id(id),
             debit: claim.beneficiary.account(Bucket::Escrow, claim.value.currency),
@@ -117,7 +150,7 @@ fn decide(
             campaign_id: Some(claim.campaign_id),
         };
         // The grant just filled the escrow, so this cannot be refused; were it, the reward would stay in escrow.
-        if books.post(transfer).is_err() {
+        if ledger.books.post(transfer).is_err() {
             return (RewardState::Escrowed, None);
         }
     }
@@ -164,7 +197,8 @@ struct Caps {
     taken: BTreeMap<CapKey, i32>,
 }
 
-fn cap_key(claim: &Claim) -> Option<(CapKey, i32)> {
+/// What caps a claim, and how much fits.
+pub(super) fn cap_key(claim: &Claim) -> Option<(CapKey, i32)> {
     let max = claim.per_day_max?;
     let Beneficiary::Member(id) = claim.beneficiary else { return None };
     let day: NaiveDate = claim.recorded_at.date_naive();

@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use super::Beneficiary;
 use super::store;
+use super::trigger::lines_above;
 use crate::access::Scope;
 use crate::attribution::Attributed;
 use crate::base::Result;
-use crate::campaigns::Policies;
+use crate::campaigns::{Policies, RewardPolicy};
 use crate::db::Conn;
-use crate::referrals::{Upline, creators_of_roots, uplines};
+use crate::referrals::{Upline, creators_of_roots};
 
 /// The line above one owner of a touch, for one conversion.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +55,7 @@ pub(super) async fn settled_lines<'a>(
 ) -> Result<HashMap<Through, Line>> {
     let mut wanted: BTreeMap<Through, usize> = BTreeMap::new();
     for one in attributed {
-        let degrees = policies_of(one).map_or(0, degrees_above);
+        let degrees = policies_of(one).map_or(0, |policies| degrees_above(&policies.reward));
         let owners = one.credits.iter().filter(|_| degrees > 0).filter_map(|credit| credit.touch.referrer_id);
         wanted.extend(owners.map(|owner_id| ((one.conversion.id, owner_id), degrees)));
     }
@@ -67,9 +68,24 @@ pub(super) async fn settled_lines<'a>(
     Ok(lines)
 }
 
+/// The lines of these owners as a simulation supposes them, as far as `degrees` reach: those that were kept, where they reach as far,
+/// and today's for the others. It keeps nothing.
+pub(super) async fn supposed_lines(
+    conn: &mut Conn,
+    scope: &Scope,
+    owners: &[Through],
+    degrees: usize,
+) -> Result<HashMap<Through, Line>> {
+    let mut lines = store::kept_lines(conn, scope, owners).await?;
+    lines.retain(|_, line| line.creator_id.is_some() || line.ancestor_ids.len() >= degrees);
+    let missing = owners.iter().filter(|key| !lines.contains_key(*key)).map(|key| (*key, degrees)).collect();
+    lines.extend(lines_of_today(conn, scope, &missing).await?);
+    Ok(lines)
+}
+
 /// How far above the owner of a touch a policy shares conversions.
-fn degrees_above(policies: &Policies) -> usize {
-    let shared = policies.reward.tiers.iter().filter(|tier| tier.share_ppm.is_some());
+pub(super) fn degrees_above(policy: &RewardPolicy) -> usize {
+    let shared = policy.tiers.iter().filter(|tier| tier.share_ppm.is_some());
     shared.filter_map(|tier| usize::try_from(tier.degree).ok()).max().unwrap_or(0).saturating_sub(1)
 }
 
@@ -82,10 +98,7 @@ async fn lines_of_today(
     ids.sort_unstable();
     ids.dedup();
     let degrees = wanted.values().copied().max().unwrap_or(0);
-    let mut above: HashMap<Uuid, Vec<Upline>> = HashMap::new();
-    for row in uplines(conn, scope, &ids, i32::try_from(degrees).unwrap_or(i32::MAX)).await? {
-        above.entry(row.member_id).or_default().push(row);
-    }
+    let above = lines_above(conn, scope, &ids, i32::try_from(degrees).unwrap_or(i32::MAX)).await?;
     let creators = creators_of_roots(conn, scope, &ids).await?;
     let lines = wanted.iter().map(|(key, degrees)| {
         let rows = above.get(&key.1).map_or(&[][..], Vec::as_slice);

@@ -9,6 +9,7 @@ mod manual;
 pub mod reads;
 pub mod rules;
 mod settle;
+pub mod simulation;
 mod store;
 mod trigger;
 

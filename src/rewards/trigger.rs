@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Beneficiary, Claim, store};
@@ -15,11 +16,13 @@ use crate::journeys::Decision;
 use crate::referrals::{Enrolment, Upline, uplines};
 
 /// The moment at which a referee's activation pays, and its policy.
-struct Trigger<'a> {
-    member_id: Uuid,
-    logged: &'a Logged,
-    facts: &'a CampaignFacts,
-    policies: &'a Policies,
+pub(super) struct Trigger<'a> {
+    pub member_id: Uuid,
+    pub event_id: Uuid,
+    pub occurred_at: DateTime<Utc>,
+    pub recorded_at: DateTime<Utc>,
+    pub facts: &'a CampaignFacts,
+    pub policies: &'a Policies,
 }
 
 /// The claims of a batch: for members that reached the threshold in it, or signed up in it after having reached it.
@@ -38,19 +41,30 @@ pub async fn activation_claims(
     }
     let degrees = triggers.values().flat_map(|one| &one.policies.reward.tiers).map(|tier| i32::from(tier.degree)).max();
     let ids: Vec<Uuid> = triggers.keys().copied().collect();
-    let mut above: HashMap<Uuid, Vec<Upline>> = HashMap::new();
-    for row in uplines(conn, scope, &ids, degrees.unwrap_or(0)).await? {
-        above.entry(row.member_id).or_default().push(row);
-    }
-    let none = Vec::new();
+    // Where no tier pays, a referee that somebody invited still has a side of its own.
+    let above = lines_above(conn, scope, &ids, degrees.unwrap_or(0).max(1)).await?;
     let mut claims = Vec::new();
     for trigger in triggers.values() {
         let own_creator = enrolment.seat(trigger.member_id).and_then(|seat| seat.creator_id);
-        let line = beneficiaries(above.get(&trigger.member_id).unwrap_or(&none), own_creator);
+        let line = beneficiaries(above.get(&trigger.member_id).map_or(&[], Vec::as_slice), own_creator);
         let decision = decisions.get(&trigger.member_id).copied().unwrap_or(Decision::Allow);
         claims.extend(claims_of(trigger, &line, decision));
     }
     Ok(claims)
+}
+
+/// Who stands above these members now, the nearest first.
+pub(super) async fn lines_above(
+    conn: &mut Conn,
+    scope: &Scope,
+    ids: &[Uuid],
+    degrees: i32,
+) -> Result<HashMap<Uuid, Vec<Upline>>> {
+    let mut above: HashMap<Uuid, Vec<Upline>> = HashMap::new();
+    for row in uplines(conn, scope, ids, degrees).await? {
+        above.entry(row.member_id).or_default().push(row);
+    }
+    Ok(above)
 }
 
 fn triggers<'a>(book: &'a PolicyBook, batch: &'a [Logged], enrolment: &Enrolment) -> BTreeMap<Uuid, Trigger<'a>> {
@@ -69,14 +83,16 @@ fn triggers<'a>(book: &'a PolicyBook, batch: &'a [Logged], enrolment: &Enrolment
             continue;
         };
         if count >= policies.reward.activation_threshold {
-            triggers.entry(member_id).or_insert(Trigger { member_id, logged, facts, policies });
+            let (occurred_at, recorded_at) = (logged.event.occurred_at, logged.recorded_at);
+            let trigger = Trigger { member_id, event_id: logged.id, occurred_at, recorded_at, facts, policies };
+            triggers.entry(member_id).or_insert(trigger);
         }
     }
     triggers
 }
 
 /// Who earns at each degree, nearest first: the referrers, and beyond the root the creator whose tree it is.
-fn beneficiaries(above: &[Upline], own_creator: Option<Uuid>) -> Vec<Beneficiary> {
+pub(super) fn beneficiaries(above: &[Upline], own_creator: Option<Uuid>) -> Vec<Beneficiary> {
     let mut line: Vec<Beneficiary> = above.iter().map(|row| Beneficiary::Member(row.ancestor_id)).collect();
     let creator = match above.last() {
         Some(last) if last.is_root => last.creator_id,
@@ -87,7 +103,7 @@ fn beneficiaries(above: &[Upline], own_creator: Option<Uuid>) -> Vec<Beneficiary
     line
 }
 
-fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: Decision) -> Vec<Claim> {
+pub(super) fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: Decision) -> Vec<Claim> {
     let reward = &trigger.policies.reward;
     let claim = |beneficiary: Beneficiary, degree: i16, minor: i64| Claim {
         key: format!("activation:{}:{}:{degree}", trigger.member_id, beneficiary.id()),
@@ -97,15 +113,15 @@ fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: Decision) ->
         beneficiary,
         referee_id: Some(trigger.member_id),
         conversion_id: None,
-        cause_event_id: Some(trigger.logged.id),
+        cause_event_id: Some(trigger.event_id),
         degree,
         value: Money::new(minor, trigger.facts.currency),
-        triggered_at: trigger.logged.event.occurred_at,
-        recorded_at: trigger.logged.recorded_at,
+        triggered_at: trigger.occurred_at,
+        recorded_at: trigger.recorded_at,
         escrow_days: reward.escrow_days,
         per_day_max: reward.per_member_per_day_max,
         decision,
-        is_running: trigger.facts.is_running(trigger.logged.event.occurred_at),
+        is_running: trigger.facts.is_running(trigger.occurred_at),
         is_limited: trigger.facts.is_limited,
         reason: None,
     };

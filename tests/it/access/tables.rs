@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 46] = [
+pub const ALLOWED: [(&str, &str, &str); 48] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -43,6 +43,11 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
     ),
     ("kFactorCohorts", "(from: \"2026-08-01\", to: \"2026-08-02\") { size }", "AGFNV"),
     ("rewards", " { nodes { id } }", "AGFNVC"),
+    (
+        "simulateRewardPolicy",
+        "(input: {campaignId: \"campaign_00000000000000000000000000\", from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { activations }",
+        "AGFNV",
+    ),
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
     ("webhookSources", " { nodes { id } }", "A"),
@@ -106,13 +111,18 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
     ("replayEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("discardEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("updateBrand", "(input: {allowedHosts: [\"*\"]}) { userErrors { code } }", "A"),
-    ("fraudAlerts", "", "AGFNVB"),
-    ("attributionRecords", "", "AGFNVC"),
+    ("fraudAlerts", " { cursor }", "AGFNVB"),
+    ("attributionRecords", " { cursor }", "AGFNVC"),
+    (
+        "rewardPolicySimulation",
+        "(input: {campaignId: \"campaign_00000000000000000000000000\", from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { done }",
+        "AGFNV",
+    ),
 ];
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -172,6 +182,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
         "attributionReport.input.campaignId",
         Kind::Campaign,
         "{ attributionReport(input: {groupBy: DAY, models: [LINEAR], from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\", campaignId: \"ID\"}) { conversions rows { key } } }",
+    ),
+    (
+        "simulateRewardPolicy.input.campaignId",
+        Kind::Campaign,
+        "{ simulateRewardPolicy(input: {campaignId: \"ID\", from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\"}) { conversions } }",
     ),
     (
         "kFactorCohorts.campaignId",

@@ -97,3 +97,16 @@ async fn a_reward_by_hand_is_issued_once_released_and_taken_back() {
     let refused = app.gql_as(&app.key_of(Role::Viewer).await, ISSUE, json!({ "input": input })).await;
     assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_without_tiers_still_pays_the_referee() {
+    let app = setting().await;
+    let change = "mutation($id: ID!) { updateCampaign(input: {campaignId: $id, reward: {tiers: []}}) { userErrors { code } } }";
+    app.data(change, json!({ "id": Kind::Campaign.id(Uuid::from_u128(0xa1)) })).await;
+    story(&app).await;
+    let found = rewards(&app, Value::Null).await;
+    assert_eq!(found["totalCount"], 1, "{found:#}");
+    let reward = &found["nodes"][0];
+    assert_eq!((&reward["degree"], &reward["amount"]["amount"]), (&json!(0), &json!("1.00")));
+    assert_eq!(reward["beneficiary"]["externalId"], "bob");
+}

@@ -1,0 +1,277 @@
+//! What a draft reward policy would have cost, in the API: at once, or with its progress.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+use futures_util::Stream;
+use futures_util::stream::try_unfold;
+use scoped_futures::ScopedFutureExt;
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::context::parse_id;
+use super::creators::to_int;
+use super::policies::{RewardPolicyInput, to_draft};
+use super::scalars::{Money, MoneyInput};
+use super::{RequestContext, RequestExt};
+use crate::access::Permission;
+use crate::base::{self, Code, Error, Kind};
+use crate::campaigns::drafted;
+use crate::rewards::simulation::{self, Progress, Question, Simulation, Sums};
+use crate::rewards::RewardReason;
+
+/// What a simulation costs of a request, like a report: the work is not known before.
+pub const COST: usize = 2_000;
+
+/// What is supposed, and of which time.
+#[derive(InputObject, Clone, Debug)]
+pub struct SimulateRewardPolicyInput {
+    /// The campaign.
+    campaign_id: ID,
+    /// What the draft changes of the policy in force; what is left out stays.
+    reward: Option<RewardPolicyInput>,
+    /// What all rewards of the time may cost; left out: the campaign's whole budget, or no limit where it has none.
+    budget: Option<MoneyInput>,
+    /// Activations and conversions from this moment on.
+    from: DateTime<Utc>,
+    /// Activations and conversions before this moment.
+    to: DateTime<Utc>,
+}
+
+/// Why a claim is denied.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RewardDenial {
+    /// The budget has not as much left, or is in another currency.
+    BudgetExhausted,
+    /// The campaign had not begun, or was over.
+    CampaignNotRunning,
+    /// The creator is paused or banned.
+    CreatorNotActive,
+    /// The beneficiary had as many rewards that day as the policy allows.
+    DailyCap,
+    /// The referee is blocked as fraud.
+    FraudBlocked,
+}
+
+/// Some rewards of a simulation.
+#[derive(SimpleObject)]
+pub struct SimulatedRewards {
+    /// How many.
+    rewards: i32,
+    /// How many earn them.
+    beneficiaries: i32,
+    /// What they cost, by currency. Only rewards that are money cost any.
+    cost: Vec<Money>,
+}
+
+/// The rewards of one degree.
+#[derive(SimpleObject)]
+pub struct SimulatedDegree {
+    /// 1 is the direct referrer, or the owner of the touch; 0 is the referee's own side.
+    degree: i32,
+    /// Its rewards.
+    granted: SimulatedRewards,
+}
+
+/// The rewards that would have been denied for one reason.
+#[derive(SimpleObject)]
+pub struct SimulatedDenials {
+    /// The reason.
+    reason: RewardDenial,
+    /// What they would have been.
+    denied: SimulatedRewards,
+}
+
+/// What a draft policy would have granted for what happened.
+#[derive(SimpleObject)]
+pub struct RewardPolicySimulation {
+    /// Referees whose activation reached the threshold in the time.
+    activations: i32,
+    /// Conversions of the time that the campaign judges.
+    conversions: i32,
+    /// What would have been granted.
+    granted: SimulatedRewards,
+    /// What of it would wait for people to review a fraud alert.
+    held: SimulatedRewards,
+    /// What would have been denied, by reason.
+    denied: Vec<SimulatedDenials>,
+    /// What would have been granted, by degree.
+    by_degree: Vec<SimulatedDegree>,
+    /// What was granted in truth for activations and conversions of the time, less what was taken back since.
+    actual: SimulatedRewards,
+}
+
+/// How far a simulation has come.
+#[derive(SimpleObject)]
+pub struct RewardPolicySimulationProgress {
+    /// Activations and conversions that were looked at.
+    done: i32,
+    /// Activations and conversions in all; 0 before they are counted.
+    total: i32,
+    /// The result: null before the last message.
+    simulation: Option<RewardPolicySimulation>,
+}
+
+fn count(count: u64) -> i32 {
+    to_int(count.try_into().unwrap_or(i64::MAX))
+}
+
+impl SimulatedRewards {
+    fn of(sums: &Sums) -> base::Result<Self> {
+        let fault = |error| Error::fault("showing a sum of money", error);
+        let money = sums.cost_minor.iter().map(|(currency, minor)| {
+            Ok(base::Money::new(i64::try_from(*minor).map_err(fault)?, *currency).into())
+        });
+        Ok(Self {
+            rewards: count(sums.reward_count),
+            beneficiaries: count(sums.beneficiary_count),
+            cost: money.collect::<base::Result<_>>()?,
+        })
+    }
+}
+
+impl RewardPolicySimulation {
+    fn of(found: &Simulation) -> base::Result<Self> {
+        let denied = found.denied.iter().filter_map(|(reason, sums)| {
+            let reason = denial(*reason)?;
+            Some(SimulatedRewards::of(sums).map(|denied| SimulatedDenials { reason, denied }))
+        });
+        let by_degree = found.by_degree.iter().map(|(degree, sums)| {
+            Ok(SimulatedDegree { degree: i32::from(*degree), granted: SimulatedRewards::of(sums)? })
+        });
+        Ok(Self {
+            activations: count(found.activation_count),
+            conversions: count(found.conversion_count),
+            granted: SimulatedRewards::of(&found.granted)?,
+            held: SimulatedRewards::of(&found.held)?,
+            denied: denied.collect::<base::Result<_>>()?,
+            by_degree: by_degree.collect::<base::Result<_>>()?,
+            actual: SimulatedRewards::of(&found.actual)?,
+        })
+    }
+}
+
+/// The reasons that deny; the others take back what was granted, or keep it waiting.
+fn denial(reason: RewardReason) -> Option<RewardDenial> {
+    match reason {
+        RewardReason::BudgetExhausted => Some(RewardDenial::BudgetExhausted),
+        RewardReason::CampaignNotRunning => Some(RewardDenial::CampaignNotRunning),
+        RewardReason::CreatorNotActive => Some(RewardDenial::CreatorNotActive),
+        RewardReason::DailyCap => Some(RewardDenial::DailyCap),
+        RewardReason::FraudBlocked => Some(RewardDenial::FraudBlocked),
+        _ => None,
+    }
+}
+
+impl SimulateRewardPolicyInput {
+    async fn read(self, request: &RequestContext) -> base::Result<Question> {
+        request.require(Permission::ReadMoney)?;
+        request.require(Permission::ReadGrowth)?;
+        if request.scope.creator_id.is_some() {
+            let message = "A key of role creator may not simulate policies: they tell of other creators.";
+            return Err(Error::refused(Code::Forbidden, &[], message));
+        }
+        let id = parse_id(Kind::Campaign, &self.campaign_id, &["input", "campaignId"])?;
+        let budget = self.budget.map(|budget| budget.to_money(&["input", "budget"])).transpose()?;
+        let draft = to_draft(None, self.reward, None)?;
+        let (campaign, policies) = drafted(&mut *request.conn().await?, &request.scope, id, &draft).await?;
+        if budget.is_some_and(|budget| budget.currency != campaign.currency) {
+            let message = format!("Pass the budget in the campaign's currency, {}.", campaign.currency);
+            return Err(Error::invalid(&["input", "budget", "currency"], message));
+        }
+        Ok(Question {
+            campaign_id: id,
+            starts_at: campaign.starts_at,
+            ends_at: campaign.ends_at,
+            currency: campaign.currency,
+            policies,
+            budget_minor: budget.or(campaign.budget).map(|budget| budget.minor),
+            from: self.from,
+            to: self.to,
+        })
+    }
+}
+
+async fn simulate(
+    request: &RequestContext,
+    question: &Question,
+    tell: &(dyn Fn(Progress) + Send + Sync),
+) -> base::Result<Simulation> {
+    let scope = &request.scope;
+    let work = request
+        .app
+        .db
+        .transaction(|conn| async move { simulation::simulate(conn, scope, question, tell).await }.scope_boxed());
+    work.await
+}
+
+#[derive(Default)]
+pub struct RewardSimulationQuery;
+
+#[Object]
+impl RewardSimulationQuery {
+    /// What a draft of a campaign's reward policy would have granted for what happened: real history, replayed in its order against caps
+    /// and a budget of its own. Nothing is written. Attribution, the forest and fraud decisions are those that stand now. For a long
+    /// time, subscribe to `rewardPolicySimulation`, which tells its progress.
+    #[graphql(complexity = "COST + child_complexity")]
+    async fn simulate_reward_policy(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The draft and the time.")] input: SimulateRewardPolicyInput,
+    ) -> Result<RewardPolicySimulation> {
+        let request = ctx.request()?;
+        let question = input.read(request).await?;
+        let found = simulate(request, &question, &|_| {}).await?;
+        Ok(RewardPolicySimulation::of(&found)?)
+    }
+}
+
+/// A simulation that runs by itself.
+struct Running {
+    news: watch::Receiver<Progress>,
+    /// Dropped with the stream, and with it the work.
+    work: AbortOnDropHandle<base::Result<Simulation>>,
+}
+
+impl Running {
+    fn start(request: RequestContext, question: Question) -> Self {
+        let (told, news) = watch::channel(Progress::default());
+        let work = tokio::spawn(async move {
+            let tell = |progress| {
+                told.send_replace(progress);
+            };
+            simulate(&request, &question, &tell).await
+        });
+        Self { news, work: AbortOnDropHandle::new(work) }
+    }
+
+    /// The next message, and what is left to wait for.
+    async fn next(mut self) -> base::Result<(RewardPolicySimulationProgress, Option<Self>)> {
+        if self.news.changed().await.is_ok() {
+            let progress = *self.news.borrow_and_update();
+            return Ok((message(progress, None), Some(self)));
+        }
+        let progress = *self.news.borrow();
+        let found = self.work.await.map_err(|error| Error::fault("waiting for a simulation", error))??;
+        Ok((message(progress, Some(RewardPolicySimulation::of(&found)?)), None))
+    }
+}
+
+fn message(progress: Progress, simulation: Option<RewardPolicySimulation>) -> RewardPolicySimulationProgress {
+    let size = |count: usize| count.try_into().map_or(i32::MAX, to_int);
+    RewardPolicySimulationProgress { done: size(progress.done_count), total: size(progress.total_count), simulation }
+}
+
+/// The progress of a simulation, with its result at the end.
+pub async fn simulation_progress(
+    request: &RequestContext,
+    input: SimulateRewardPolicyInput,
+) -> Result<impl Stream<Item = Result<RewardPolicySimulationProgress>> + use<>> {
+    let question = input.read(request).await?;
+    let running = Running::start(request.clone(), question);
+    Ok(try_unfold(Some(running), |running| async move {
+        match running {
+            Some(running) => Ok(Some(running.next().await?)),
+            None => Ok(None),
+        }
+    }))
+}
