@@ -49,7 +49,8 @@ pub async fn top_referrers(conn: &mut Conn, scope: &Scope, query: &RankingQuery)
 /// The top of a sum over degrees, from one index per degree (after Fagin's threshold algorithm). As many members as places are wanted
 /// have a degree of magnitude `b`, so the last place has at least 2^b. Who has less than 2^b / 2^slack in every degree has less than that
 /// in all, if 2^slack is more than the number of degrees. Only the others are added up. Anchors cut rows short: those who have one
-/// near below are always added up, with what the anchor keeps.
+/// near below are always added up, with what the anchor keeps. Nobody can say beforehand how few they are: `offset 0` keeps the sums from
+/// being read from one end to the other.
 macro_rules! kept_ranking {
     ($magnitude:literal, $sum:literal, $then:literal) => {
         concat!(
@@ -80,11 +81,17 @@ macro_rules! kept_ranking {
                  union
                  select member_number from reached),
              parts as (
-                 select k.member_number, k.signed_up_count, k.value_minor
-                 from candidates c join member_downlines k on k.brand_id = $1 and k.member_number = c.member_number and k.degree <= $2
+                 select c.member_number, k.signed_up_count, k.value_minor
+                 from candidates c
+                 cross join lateral (
+                     select signed_up_count, value_minor from member_downlines
+                     where brand_id = $1 and member_number = c.member_number and degree <= $2 offset 0) k
                  union all
                  select r.member_number, k.signed_up_count, k.value_minor
-                 from reached r join member_downlines k on k.brand_id = $1 and k.member_number = r.anchor_number and k.degree <= $2 - r.hops),
+                 from reached r
+                 cross join lateral (
+                     select signed_up_count, value_minor from member_downlines
+                     where brand_id = $1 and member_number = r.anchor_number and degree <= $2 - r.hops offset 0) k),
              summed as (
                  select member_number, sum(signed_up_count)::int8 as referral_count, sum(value_minor)::int8 as value_minor
                  from parts group by member_number)
