@@ -18,7 +18,7 @@ pub use chance::{Chance, SeededChance, SystemChance, random_bytes};
 pub use clock::{Clock, FixedClock, SystemClock, is_plain};
 pub use error::{Code, Error, Refusal, Result};
 pub use ids::{Kind, TypeId, TypeIdError, derived_id, time_of_id, time_ordered_id};
-pub use money::{Currency, Money, MoneyError, split_by_weight};
+pub use money::{Currency, Money, MoneyError, decimal, split_by_weight};
 pub use page::{Cursor, ListKey, Page, Slice};
 
 /// Time and chance, handed to every verb that needs either, so that each rule can be tried at any hour and replayed.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::limits::AMOUNT_MINOR_MAX;
 
-/// An ISO 4217 code of three capital letters.
+/// An ISO 4217 code of three capital letters, or the customary code of a coin.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
@@ -49,6 +49,11 @@ const EXPONENTS: &[(&[u8; 3], u32)] = &[
     (b"TND", 3),
     (b"CLF", 4),
     (b"UYW", 4),
+    // Coins that have no code of ISO's, by the smallest unit in which sums still are amounts: a satoshi, a gwei, a lamport. In wei, the
+    // smallest unit of all, ten coins would be more than 64 bits hold.
+    (b"BTC", 8),
+    (b"ETH", 9),
+    (b"SOL", 9),
 ];
 
 impl Currency {
@@ -131,12 +136,18 @@ impl Money {
     /// The decimal string with all of the currency's places, for example `12.50`.
     #[must_use]
     pub fn amount(&self) -> String {
-        let places = self.currency.exponent() as usize;
-        let sign = if self.minor < 0 { "-" } else { "" };
-        let digits = format!("{:0>width$}", self.minor.unsigned_abs(), width = places + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - places);
-        if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
+        decimal(self.minor.into(), self.currency)
     }
+}
+
+/// Minor units as the decimal string with all of the currency's places, for example `12.50`. A sum of many amounts may be beyond 64 bits.
+#[must_use]
+pub fn decimal(minor: i128, currency: Currency) -> String {
+    let places = currency.exponent() as usize;
+    let sign = if minor < 0 { "-" } else { "" };
+    let digits = format!("{:0>width$}", minor.unsigned_abs(), width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    if places == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 impl fmt::Display for Money {
@@ -187,6 +198,9 @@ mod tests {
         check("12.50", "USD", Ok(1250));
         check("12.5", "USD", Ok(1250));
         check("0.1", "KWD", Ok(100));
+        check("0.000000001", "ETH", Ok(1));
+        check("1000000", "ETH", Ok(AMOUNT_MINOR_MAX));
+        check("0.000000000000000001", "ETH", Err(MoneyError::Precision));
         check("7", "JPY", Ok(7));
         check("1.000", "USD", Ok(100));
         check("10000000000000.00", "USD", Ok(AMOUNT_MINOR_MAX));

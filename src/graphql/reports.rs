@@ -118,7 +118,7 @@ struct Shown {
 impl Shown {
     fn money(&self, minor: u128) -> base::Result<Money> {
         let fault = |error| Error::fault("showing a sum of money", error);
-        Ok(base::Money::new(i64::try_from(minor).map_err(fault)?, self.currency).into())
+        Ok(Money::of_sum(i128::try_from(minor).map_err(fault)?, self.currency))
     }
 
     fn totals(&self, totals: &[Total], spend_minor: Option<u128>) -> base::Result<Vec<ModelTotal>> {

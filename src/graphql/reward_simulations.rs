@@ -115,38 +115,34 @@ fn count(count: u64) -> i32 {
     to_int(count.try_into().unwrap_or(i64::MAX))
 }
 
-impl SimulatedRewards {
-    fn of(sums: &Sums) -> base::Result<Self> {
-        let fault = |error| Error::fault("showing a sum of money", error);
-        let money = sums.cost_minor.iter().map(|(currency, minor)| {
-            Ok(base::Money::new(i64::try_from(*minor).map_err(fault)?, *currency).into())
-        });
-        Ok(Self {
+impl From<&Sums> for SimulatedRewards {
+    fn from(sums: &Sums) -> Self {
+        Self {
             rewards: count(sums.reward_count),
             beneficiaries: count(sums.beneficiary_count),
-            cost: money.collect::<base::Result<_>>()?,
-        })
+            cost: sums.cost_minor.iter().map(|(currency, minor)| Money::of_sum(*minor, *currency)).collect(),
+        }
     }
 }
 
-impl RewardPolicySimulation {
-    fn of(found: &Simulation) -> base::Result<Self> {
+impl From<&Simulation> for RewardPolicySimulation {
+    fn from(found: &Simulation) -> Self {
         let denied = found.denied.iter().filter_map(|(reason, sums)| {
-            let reason = denial(*reason)?;
-            Some(SimulatedRewards::of(sums).map(|denied| SimulatedDenials { reason, denied }))
+            Some(SimulatedDenials { reason: denial(*reason)?, denied: sums.into() })
         });
-        let by_degree = found.by_degree.iter().map(|(degree, sums)| {
-            Ok(SimulatedDegree { degree: i32::from(*degree), granted: SimulatedRewards::of(sums)? })
-        });
-        Ok(Self {
+        let by_degree = found
+            .by_degree
+            .iter()
+            .map(|(degree, sums)| SimulatedDegree { degree: i32::from(*degree), granted: sums.into() });
+        Self {
             activations: count(found.activation_count),
             conversions: count(found.conversion_count),
-            granted: SimulatedRewards::of(&found.granted)?,
-            held: SimulatedRewards::of(&found.held)?,
-            denied: denied.collect::<base::Result<_>>()?,
-            by_degree: by_degree.collect::<base::Result<_>>()?,
-            actual: SimulatedRewards::of(&found.actual)?,
-        })
+            granted: (&found.granted).into(),
+            held: (&found.held).into(),
+            denied: denied.collect(),
+            by_degree: by_degree.collect(),
+            actual: (&found.actual).into(),
+        }
     }
 }
 
@@ -221,7 +217,7 @@ impl RewardSimulationQuery {
         let request = ctx.request()?;
         let question = input.read(request).await?;
         let found = simulate(request, &question, &|_| {}).await?;
-        Ok(RewardPolicySimulation::of(&found)?)
+        Ok((&found).into())
     }
 }
 
@@ -252,7 +248,7 @@ impl Running {
         }
         let progress = *self.news.borrow();
         let found = self.work.await.map_err(|error| Error::fault("waiting for a simulation", error))??;
-        Ok((message(progress, Some(RewardPolicySimulation::of(&found)?)), None))
+        Ok((message(progress, Some((&found).into())), None))
     }
 }
 

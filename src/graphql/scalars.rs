@@ -68,7 +68,7 @@ impl ScalarType for Url {
 pub struct Money {
     /// The amount with all of the currency's decimal places, for example `12.50`. Negative only in balances.
     pub amount: Decimal,
-    /// The ISO 4217 code, for example `USD`.
+    /// The ISO 4217 code, for example `USD`, or BTC, ETH or SOL.
     pub currency: String,
 }
 
@@ -78,12 +78,20 @@ impl From<base::Money> for Money {
     }
 }
 
+impl Money {
+    /// A sum of amounts, which may be beyond 64 bits.
+    #[must_use]
+    pub fn of_sum(minor: i128, currency: Currency) -> Self {
+        Self { amount: Decimal(base::decimal(minor, currency)), currency: currency.to_string() }
+    }
+}
+
 /// An exact amount in one currency.
 #[derive(InputObject, Clone, Debug)]
 pub struct MoneyInput {
     /// The amount, not negative, with at most the currency's decimal places, for example `12.50`.
     pub amount: Decimal,
-    /// The ISO 4217 code, for example `USD`.
+    /// The ISO 4217 code, for example `USD`, or BTC, ETH or SOL.
     pub currency: String,
 }
 
