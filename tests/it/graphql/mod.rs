@@ -4,6 +4,6 @@ mod attribution;
 mod events;
 mod fraud;
 mod report;
+mod reward_simulation;
 mod rewards;
-mod simulation;
 pub mod world;
