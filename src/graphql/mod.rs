@@ -33,6 +33,8 @@ mod links;
 mod member_changes;
 mod members;
 mod node;
+mod payout_changes;
+mod payouts;
 mod platforms;
 mod policies;
 mod reports;
@@ -78,6 +80,7 @@ pub struct Query(
     reports::ReportQuery,
     cohorts::CohortQuery,
     rewards::RewardQuery,
+    payouts::PayoutQuery,
     fraud::FraudQuery,
     events::EventQuery,
     webhook_sources::WebhookSourceQuery,
@@ -93,6 +96,7 @@ pub struct Mutation(
     member_changes::MemberMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
+    payout_changes::PayoutMutation,
     keys::KeyMutation,
     webhook_sources::WebhookSourceMutation,
     fraud::FraudMutation,
