@@ -304,16 +304,16 @@ pub async fn payout_counts(
     scope: &Scope,
     beneficiaries: &[Beneficiary],
 ) -> Result<HashMap<Beneficiary, i64>> {
-    let rows: Vec<OwnerCountRow> = sql("select beneficiary_creator_id, beneficiary_member_id, count(*) as value from payouts
+    let rows: Vec<OwnerCountRow> =
+        sql("select beneficiary_creator_id, beneficiary_member_id, count(*) as value from payouts
          where brand_id = $1 and (beneficiary_creator_id = any ($2) or beneficiary_member_id = any ($2))
          group by beneficiary_creator_id, beneficiary_member_id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(beneficiaries.iter().map(|one| one.id()).collect::<Vec<_>>())
-    .load(conn)
-    .await?;
-    let entry = |row: OwnerCountRow| {
-        Ok((to_beneficiary(row.beneficiary_creator_id, row.beneficiary_member_id)?, row.value))
-    };
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(beneficiaries.iter().map(|one| one.id()).collect::<Vec<_>>())
+        .load(conn)
+        .await?;
+    let entry =
+        |row: OwnerCountRow| Ok((to_beneficiary(row.beneficiary_creator_id, row.beneficiary_member_id)?, row.value));
     rows.into_iter().map(entry).collect()
 }
 
@@ -367,7 +367,8 @@ pub async fn lines_of(
     is_paid_only: bool,
     page: &Page,
 ) -> Result<HashMap<Uuid, Slice<Line>>> {
-    let rows: Vec<LineRow> = sql("select p.id as payout_id, p.currency, l.number, l.reward_id, l.granted_minor, l.amount_minor, l.reason
+    let rows: Vec<LineRow> =
+        sql("select p.id as payout_id, p.currency, l.number, l.reward_id, l.granted_minor, l.amount_minor, l.reason
          from payouts p
          cross join lateral (
              select * from payout_lines l
@@ -375,13 +376,13 @@ pub async fn lines_of(
              order by l.number limit $5) l
          where p.brand_id = $1 and p.id = any ($2)
          order by p.id, l.number")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(payout_ids)
-    .bind::<BigInt, _>(page.after.map_or(0, |cursor| cursor.key))
-    .bind::<Bool, _>(is_paid_only)
-    .bind::<BigInt, _>(page.fetch_limit())
-    .load(conn)
-    .await?;
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(payout_ids)
+        .bind::<BigInt, _>(page.after.map_or(0, |cursor| cursor.key))
+        .bind::<Bool, _>(is_paid_only)
+        .bind::<BigInt, _>(page.fetch_limit())
+        .load(conn)
+        .await?;
     let mut found: HashMap<Uuid, Vec<Line>> = payout_ids.iter().map(|id| (*id, Vec::new())).collect();
     for row in rows {
         found.entry(row.payout_id).or_default().push(row.into_line()?);

@@ -140,11 +140,8 @@ mod tests {
 
     /// Gross, netted and amount of two available rewards of 60 and 40 and one in escrow.
     fn check_sum(owed_minor: i64, minimum_minor: Option<i64>, expected: (i64, i64, i64)) {
-        let all = [
-            facts(RewardState::Available, 60),
-            facts(RewardState::Available, 40),
-            facts(RewardState::Escrowed, 7),
-        ];
+        let all =
+            [facts(RewardState::Available, 60), facts(RewardState::Available, 40), facts(RewardState::Escrowed, 7)];
         let (lines, sum) = sheet(&all, false, owed_minor, minimum_minor).unwrap();
         assert_eq!((sum.gross_minor, sum.netted_minor, sum.amount_minor), expected);
         let payable = lines.iter().filter(|line| line.reason.is_none()).count();

@@ -122,14 +122,15 @@ struct HeldRow {
 
 /// A payout, locked to the end of the transaction: whoever approves, cancels or closes it comes one after the other.
 pub(super) async fn lock(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Held> {
-    let row: Option<HeldRow> =
-        sql("select beneficiary_creator_id, beneficiary_member_id, currency, gross_minor, netted_minor, state, created_by
-         from payouts where brand_id = $1 and id = $2 for no key update")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<SqlUuid, _>(id)
-        .get_result(conn)
-        .await
-        .optional()?;
+    let row: Option<HeldRow> = sql(
+        "select beneficiary_creator_id, beneficiary_member_id, currency, gross_minor, netted_minor, state, created_by
+         from payouts where brand_id = $1 and id = $2 for no key update",
+    )
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<SqlUuid, _>(id)
+    .get_result(conn)
+    .await
+    .optional()?;
     let row = row.ok_or_else(|| Error::not_found(&["payoutId"], "There is no such payout."))?;
     let beneficiary = to_beneficiary(row.beneficiary_creator_id, row.beneficiary_member_id)?;
     let currency = row.currency.parse().map_err(|error| Error::fault("reading a payout's currency", error))?;
@@ -263,13 +264,7 @@ pub(super) struct End<'a> {
     pub provider_reference: Option<&'a str>,
 }
 
-pub(super) async fn close(
-    conn: &mut Conn,
-    scope: &Scope,
-    now: DateTime<Utc>,
-    id: Uuid,
-    end: &End<'_>,
-) -> Result<()> {
+pub(super) async fn close(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, id: Uuid, end: &End<'_>) -> Result<()> {
     sql("update payouts set state = $3, closed_at = $4, reason = $5, provider_reference = $6 where brand_id = $1 and id = $2")
         .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<SqlUuid, _>(id)

@@ -45,7 +45,12 @@ pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result
     let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
     let broken = findings.iter().find(|finding| finding.breach_count > 0);
     if let Some(Finding { invariant, .. }) = broken {
-        tracing::error!(brand.slug, breach_count, invariant, "the books do not add up: nothing is paid out until they do");
+        tracing::error!(
+            brand.slug,
+            breach_count,
+            invariant,
+            "the books do not add up: nothing is paid out until they do"
+        );
     }
     let audit = Audit { breach_count, invariant: broken.map(|finding| finding.invariant) };
     record_audit(conn, &brand.scope(), now, &audit).await?;

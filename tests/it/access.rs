@@ -217,9 +217,17 @@ async fn cursors_keys_and_addresses_of_another_brand_open_nothing() {
     let app = first_brand().await;
     let (other, [creator, ..]) = other_brand(&app).await;
     let everything = app.data(EVERYTHING, json!({})).await;
-    for list in
-        ["creators", "campaigns", "members", "attributionRecords", "rewards", "payouts", "fraudAlerts", "events", "webhookSources"]
-    {
+    for list in [
+        "creators",
+        "campaigns",
+        "members",
+        "attributionRecords",
+        "rewards",
+        "payouts",
+        "fraudAlerts",
+        "events",
+        "webhookSources",
+    ] {
         for (side, size) in [("after", "first"), ("before", "last")] {
             let query =
                 format!("query($c: String) {{ {list}({size}: 500, {side}: $c) {{ totalCount nodes {{ id }} }} }}");

@@ -80,7 +80,9 @@ impl<W: Write> Table<W> {
     /// Writes a row: as many cells as there are columns, in their order.
     pub fn push(&mut self, cells: Vec<Cell>) -> Result<()> {
         match &mut self.output {
-            Output::Csv(writer) => writer.write_record(cells.iter().map(|cell| text(cell).into_owned())).map_err(failed),
+            Output::Csv(writer) => {
+                writer.write_record(cells.iter().map(|cell| text(cell).into_owned())).map_err(failed)
+            }
             Output::Ndjson(output) => {
                 let values = self.columns.iter().zip(cells).map(|(name, cell)| ((*name).to_owned(), value(cell)));
                 let object: Map<String, Value> = values.collect();

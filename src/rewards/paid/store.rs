@@ -65,14 +65,15 @@ pub(super) async fn change_state(
     from: RewardState,
     to: RewardState,
 ) -> Result<usize> {
-    let count = sql("update rewards set state = $3, settled_at = $4 where brand_id = $1 and state = $2 and id = any ($5)")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Text, _>(from.as_str())
-        .bind::<Text, _>(to.as_str())
-        .bind::<Timestamptz, _>(now)
-        .bind::<Array<SqlUuid>, _>(ids)
-        .execute(conn)
-        .await?;
+    let count =
+        sql("update rewards set state = $3, settled_at = $4 where brand_id = $1 and state = $2 and id = any ($5)")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<Text, _>(from.as_str())
+            .bind::<Text, _>(to.as_str())
+            .bind::<Timestamptz, _>(now)
+            .bind::<Array<SqlUuid>, _>(ids)
+            .execute(conn)
+            .await?;
     Ok(count)
 }
 

@@ -26,7 +26,8 @@ fn reward_input(change: Value) -> Value {
 }
 
 fn payout_input(change: Value) -> Value {
-    let mut input = json!({ "creatorId": Kind::Creator.id(creator(1).id()), "currency": "USD", "idempotencyKey": "attack" });
+    let mut input =
+        json!({ "creatorId": Kind::Creator.id(creator(1).id()), "currency": "USD", "idempotencyKey": "attack" });
     merge(&mut input, change);
     input
 }
@@ -113,7 +114,11 @@ async fn payouts_of_what_is_not_ones_own_or_not_there_are_refused() {
         ("INVALID", "createPayout", payout_input(json!({ "creatorId": draft }))),
         ("NOT_FOUND", "createPayout", payout_input(json!({ "creatorId": nobody }))),
         ("NOT_FOUND", "createPayout", payout_input(json!({ "creatorId": other_creator }))),
-        ("NOT_FOUND", "createPayout", payout_input(json!({ "creatorId": null, "memberId": Kind::Member.id(creator(1).id()) }))),
+        (
+            "NOT_FOUND",
+            "createPayout",
+            payout_input(json!({ "creatorId": null, "memberId": Kind::Member.id(creator(1).id()) })),
+        ),
         ("INVALID", "createPayout", payout_input(json!({ "currency": "usd" }))),
         ("INVALID", "createPayout", payout_input(json!({ "currency": "USD\u{0}" }))),
         ("CONFLICT", "createPayout", payout_input(json!({ "currency": "EUR" }))),
@@ -162,7 +167,9 @@ async fn a_replay_returns_the_first_result_and_other_arguments_are_refused() {
     desk.earn(creator(1), 5_000).await;
     let made = desk.mutate(&desk.maker_key, "createPayout", payout_input(json!({}))).await;
     assert_eq!(desk.mutate(&desk.maker_key, "createPayout", payout_input(json!({}))).await, made);
-    let other = desk.mutate(&desk.maker_key, "createPayout", payout_input(json!({ "earnedBefore": "2027-01-01T00:00:00Z" }))).await;
+    let other = desk
+        .mutate(&desk.maker_key, "createPayout", payout_input(json!({ "earnedBefore": "2027-01-01T00:00:00Z" })))
+        .await;
     assert_eq!(code_of(&other), "IDEMPOTENCY_KEY_REUSED");
     let approve = |key: &str, reason: Value| {
         let input = json!({ "payoutId": made["payout"]["id"], "overrideReason": reason, "idempotencyKey": key });

@@ -48,9 +48,15 @@ async fn an_approval_itself_looks_at_the_books_of_the_beneficiary() {
             "update ledger_accounts set credit_minor = credit_minor + 5 where bucket = 'payable'",
             "update ledger_accounts set credit_minor = credit_minor - 5 where bucket = 'payable'",
         ),
-        ("update rewards set state = 'HELD' where state = 'AVAILABLE'", "update rewards set state = 'AVAILABLE' where state = 'HELD'"),
+        (
+            "update rewards set state = 'HELD' where state = 'AVAILABLE'",
+            "update rewards set state = 'AVAILABLE' where state = 'HELD'",
+        ),
         ("update rewards set amount_minor = 101", "update rewards set amount_minor = 100"),
-        ("update ledger_transfers set amount_minor = 101 where kind = 'RELEASE'", "update ledger_transfers set amount_minor = 100 where kind = 'RELEASE'"),
+        (
+            "update ledger_transfers set amount_minor = 101 where kind = 'RELEASE'",
+            "update ledger_transfers set amount_minor = 100 where kind = 'RELEASE'",
+        ),
     ] {
         desk.execute(breaking).await;
         assert_eq!(code(desk.try_approve(id).await), Some(Code::LedgerBroken), "{breaking}");

@@ -83,7 +83,8 @@ async fn a_payout_whose_rewards_were_all_taken_back_can_still_fail() {
 async fn a_partial_refund_after_payment_is_owed_at_the_original_rate() {
     let desk = Desk::open().await;
     let sale = |order: &str, value: &str, minutes: i64| json!({"event_type": "conversion", "anonymous_id": "phone", "order_id": order, "conversion_value": value, "timestamp": at(&desk, minutes)});
-    let click = json!({"event_type": "click", "link_token": "link-1", "anonymous_id": "phone", "timestamp": at(&desk, -60)});
+    let click =
+        json!({"event_type": "click", "link_token": "link-1", "anonymous_id": "phone", "timestamp": at(&desk, -60)});
     tell(&desk, vec![click, sale("o1", "30.00", -50)]).await;
     desk.advance(chrono::TimeDelta::days(4));
     desk.drain().await;

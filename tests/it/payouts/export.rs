@@ -33,13 +33,19 @@ async fn payouts_are_exported_with_exact_money_and_no_formula() {
     let csv = export(&desk, &["payouts", "--state", "APPROVED"]).await;
     let rows: Vec<&str> = csv.lines().collect();
     assert_eq!(rows.len(), 3, "{csv}");
-    assert!(rows[0].starts_with("payout_id,state,beneficiary_kind,beneficiary_id,beneficiary,currency,amount,amount_minor,"));
+    assert!(
+        rows[0]
+            .starts_with("payout_id,state,beneficiary_kind,beneficiary_id,beneficiary,currency,amount,amount_minor,")
+    );
     assert!(csv.contains(",creator1,USD,12.50,1250,12.50,1250,0.00,0,1,"), "{csv}");
     assert!(csv.contains(",'=cmd|x,USD,0.99,99,"), "a name is no formula: {csv}");
     let all = lines(&export(&desk, &["payouts", "--format", "ndjson"]).await);
     assert_eq!(all.len(), 3);
     let formula = all.iter().find(|payout| payout["amount_minor"] == 99).unwrap();
-    assert_eq!((&formula["beneficiary"], &formula["amount"], &formula["reason"]), (&"=cmd|x".into(), &"0.99".into(), &Value::Null));
+    assert_eq!(
+        (&formula["beneficiary"], &formula["amount"], &formula["reason"]),
+        (&"=cmd|x".into(), &"0.99".into(), &Value::Null)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,13 +25,20 @@ async fn an_approval_pays_rewards_on_the_ledger_and_the_provider_ends_it() {
     let query = "query($id: ID!) { node(id: $id) { ... on Reward { state ledger { account amount { amount } } } } }";
     let shown = desk.data(query, json!({ "id": Kind::Reward.id(rewards[0]) })).await;
     let entries = shown["node"]["ledger"].as_array().unwrap();
-    let sent = entries.iter().find(|entry| entry["account"].as_str().unwrap().starts_with("paid_out:creator:")).unwrap();
-    assert_eq!((entries.len(), &sent["amount"]["amount"]), (6, &json!("12.50")), "granted, released and paid, twice each");
+    let sent =
+        entries.iter().find(|entry| entry["account"].as_str().unwrap().starts_with("paid_out:creator:")).unwrap();
+    assert_eq!(
+        (entries.len(), &sent["amount"]["amount"]),
+        (6, &json!("12.50")),
+        "granted, released and paid, twice each"
+    );
 
     desk.try_pay(id).await.unwrap();
     let payout = desk.payout(id).await;
     assert_eq!((payout.state, payout.provider_reference.as_deref()), (PayoutState::Paid, Some("tr_1")));
-    for result in [desk.try_pay(id).await, desk.try_fail(id).await, desk.try_cancel(id).await, desk.try_approve(id).await] {
+    for result in
+        [desk.try_pay(id).await, desk.try_fail(id).await, desk.try_cancel(id).await, desk.try_approve(id).await]
+    {
         assert_eq!(code(result), Some(Code::Conflict));
     }
     let told = desk.texts("select topic as text from outbox where topic like 'payout.%' order by seq").await;
@@ -63,9 +70,13 @@ async fn who_made_a_payout_may_approve_it_up_to_the_brands_limit_only() {
     desk.try_approve(id).await.unwrap();
 
     let limit = "mutation($m: MoneyInput!) { updateBrand(input: {payoutFourEyesAbove: $m}) { brand { payoutFourEyesAbove { amount currency } } userErrors { code path } } }";
-    let set = |amount: &str, currency: &str| desk.data(limit, json!({ "m": { "amount": amount, "currency": currency } }));
+    let set =
+        |amount: &str, currency: &str| desk.data(limit, json!({ "m": { "amount": amount, "currency": currency } }));
     let foreign = set("1", "EUR").await;
-    assert_eq!(foreign["updateBrand"]["userErrors"], json!([{ "code": "INVALID", "path": ["payoutFourEyesAbove", "currency"] }]));
+    assert_eq!(
+        foreign["updateBrand"]["userErrors"],
+        json!([{ "code": "INVALID", "path": ["payoutFourEyesAbove", "currency"] }])
+    );
     let known = set("49.99", "USD").await;
     assert_eq!(known["updateBrand"]["brand"]["payoutFourEyesAbove"], json!({ "amount": "49.99", "currency": "USD" }));
     let finance = desk.gql_as(&desk.maker_key, limit, json!({ "m": { "amount": "1", "currency": "USD" } })).await;
@@ -165,7 +176,10 @@ async fn a_creators_key_sees_its_own_payouts_and_no_reason_of_ours() {
     let seen = desk.gql_as(&key, query, json!({ "foreign": payout_id(foreign) })).await;
     let expected = json!({ "totalCount": 1, "nodes": [{ "id": payout_id(own), "overrideReason": null, "lines": { "nodes": [{ "payable": true }] } }] });
     assert_eq!(seen["data"]["payouts"], expected, "{seen}");
-    assert_eq!((&seen["data"]["node"], &seen["data"]["creators"]["nodes"]), (&json!(null), &json!([{ "payouts": { "totalCount": 1 } }])));
+    assert_eq!(
+        (&seen["data"]["node"], &seen["data"]["creators"]["nodes"]),
+        (&json!(null), &json!([{ "payouts": { "totalCount": 1 } }]))
+    );
     let refused = desk.mutate(&key, "approvePayout", json!({ "payoutId": payout_id(foreign) })).await;
     assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN");
 }

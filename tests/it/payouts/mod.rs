@@ -97,9 +97,9 @@ impl Desk {
             idempotency_key: format!("issue-{number}"),
         };
         let (scope, env) = (&self.maker, &self.env);
-        let work = self.db.transaction(|conn| {
-            async move { rewards::issue(conn, scope, env, new.clone()).await }.scope_boxed()
-        });
+        let work = self
+            .db
+            .transaction(|conn| async move { rewards::issue(conn, scope, env, new.clone()).await }.scope_boxed());
         work.await
     }
 
@@ -125,7 +125,9 @@ impl Desk {
 
     pub async fn try_draft(&self, new: &NewPayout) -> Result<Uuid> {
         let (scope, env) = (&self.maker, &self.env);
-        self.db.transaction(|conn| async move { payouts::create(conn, scope, env, new.clone()).await }.scope_boxed()).await
+        self.db
+            .transaction(|conn| async move { payouts::create(conn, scope, env, new.clone()).await }.scope_boxed())
+            .await
     }
 
     pub async fn draft(&self, beneficiary: Beneficiary) -> Uuid {
@@ -163,7 +165,8 @@ impl Desk {
     pub async fn try_fail(&self, id: Uuid) -> Result<()> {
         let (scope, env) = (&self.maker, &self.env);
         let work = self.db.transaction(|conn| {
-            async move { payouts::mark_failed(conn, scope, env, id, "The account is closed.", None).await }.scope_boxed()
+            async move { payouts::mark_failed(conn, scope, env, id, "The account is closed.", None).await }
+                .scope_boxed()
         });
         work.await
     }

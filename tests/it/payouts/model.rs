@@ -61,7 +61,9 @@ fn require(is_met: bool) -> Result<(), Code> {
 impl Model {
     fn is_held(&self, reward: usize) -> bool {
         use PayoutState::{Approved, Draft, Paid};
-        self.payouts.iter().any(|payout| matches!(payout.state, Draft | Approved | Paid) && payout.pays.contains(&reward))
+        self.payouts
+            .iter()
+            .any(|payout| matches!(payout.state, Draft | Approved | Paid) && payout.pays.contains(&reward))
     }
 
     fn gross(&self, pays: &[usize]) -> i64 {

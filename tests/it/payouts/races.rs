@@ -110,7 +110,10 @@ async fn a_reversal_and_an_approval_at_once_leave_no_cent_between_them() {
     }
     let (payable, paid_out, owed) = desk.standing(creator(1)).await;
     let spent = 1_000_000 - desk.budget().await;
-    assert_eq!((payable, paid_out - owed, spent), (0, 50 * i64::try_from(ROUNDS).unwrap(), 50 * i64::try_from(ROUNDS).unwrap()));
+    assert_eq!(
+        (payable, paid_out - owed, spent),
+        (0, 50 * i64::try_from(ROUNDS).unwrap(), 50 * i64::try_from(ROUNDS).unwrap())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

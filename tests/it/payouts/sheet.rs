@@ -27,7 +27,10 @@ async fn a_sheet_says_of_each_reward_whether_it_is_paid_and_why_not() {
     desk.refer("eve", &[fraud]).await;
     desk.raise_alert(1, "sue", None).await;
     desk.raise_alert(2, "eve", None).await;
-    desk.execute("update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at where id::text like '%a1e00002'").await;
+    desk.execute(
+        "update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at where id::text like '%a1e00002'",
+    )
+    .await;
 
     let id = desk.draft(creator(1)).await;
     let sheet = desk.data(SHEET, json!({ "id": payout_id(id) })).await["node"].take();
@@ -80,14 +83,21 @@ async fn a_sheet_is_read_page_by_page_and_lists_of_payouts_too() {
     let first = desk.data(query, json!({ "first": 1 })).await["payouts"].take();
     let next = desk.data(query, json!({ "first": 1, "after": first["pageInfo"]["endCursor"] })).await["payouts"].take();
     let last = desk.data(query, json!({ "last": 1 })).await["payouts"].take();
-    let before = desk.data(query, json!({ "last": 1, "before": last["pageInfo"]["startCursor"] })).await["payouts"].take();
+    let before =
+        desk.data(query, json!({ "last": 1, "before": last["pageInfo"]["startCursor"] })).await["payouts"].take();
     let only = |page: &Value| page["nodes"][0]["id"].clone();
-    assert_eq!([only(&first), only(&next), only(&before), only(&last)], [ids[0].clone(), ids[1].clone(), ids[0].clone(), ids[1].clone()]);
+    assert_eq!(
+        [only(&first), only(&next), only(&before), only(&last)],
+        [ids[0].clone(), ids[1].clone(), ids[0].clone(), ids[1].clone()]
+    );
     for (filter, expected) in [
         (json!({ "creatorId": Kind::Creator.id(creator(2).id()) }), json!([{ "id": payout_id(other) }])),
         (json!({ "currency": "EUR" }), json!([])),
         (json!({ "state": ["APPROVED"] }), json!([])),
-        (json!({ "state": ["DRAFT", "PAID"], "creatorId": Kind::Creator.id(creator(1).id()) }), json!([{ "id": payout_id(id) }])),
+        (
+            json!({ "state": ["DRAFT", "PAID"], "creatorId": Kind::Creator.id(creator(1).id()) }),
+            json!([{ "id": payout_id(id) }]),
+        ),
     ] {
         assert_eq!(desk.data(query, json!({ "filter": filter })).await["payouts"]["nodes"], expected, "{filter}");
     }
@@ -129,7 +139,10 @@ async fn only_what_was_earned_in_time_and_is_worth_sending_is_paid() {
     let least = |minor| NewPayout { minimum: Some(usd(minor)), ..all_of(creator(1)) };
     let below = desk.try_draft(&least(1_001)).await.unwrap();
     assert_eq!((desk.payout(below).await.gross, desk.payout(below).await.line_count), (usd(0), 2));
-    assert_eq!(desk.sql_count("select count(*) from payout_lines where reason = 'BELOW_MINIMUM' and not is_live").await, 2);
+    assert_eq!(
+        desk.sql_count("select count(*) from payout_lines where reason = 'BELOW_MINIMUM' and not is_live").await,
+        2
+    );
     let enough = desk.try_draft(&least(1_000)).await.unwrap();
     desk.try_approve(enough).await.unwrap();
     for id in [old, new] {
@@ -155,7 +168,8 @@ async fn a_banned_creator_is_paid_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_since_the_sheet_is_left_out() {
     let desk = Desk::open().await;
-    let [kept, gone, fraud] = [desk.earn(creator(1), 400).await, desk.earn(creator(1), 600).await, desk.earn(creator(1), 50).await];
+    let [kept, gone, fraud] =
+        [desk.earn(creator(1), 400).await, desk.earn(creator(1), 600).await, desk.earn(creator(1), 50).await];
     desk.refer("eve", &[fraud]).await;
     let id = desk.draft(creator(1)).await;
     assert_eq!(desk.payout(id).await.gross, usd(1_050));
