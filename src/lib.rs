@@ -38,6 +38,7 @@ pub mod outbound;
 pub mod attribution;
 pub mod fraud;
 pub mod rewards;
+pub mod payouts;
 pub mod cohorts;
 
 // Wide readers.

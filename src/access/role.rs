@@ -18,7 +18,7 @@ pub enum Role {
 pub enum Permission {
     /// Read creators, campaigns, members, links, attribution and cohorts.
     ReadGrowth,
-    /// Read rewards and balances.
+    /// Read rewards, balances and payouts.
     ReadMoney,
     /// Read fraud alerts and assessments, and subscribe to them.
     ReadFraud,
@@ -26,7 +26,7 @@ pub enum Permission {
     ReadEvents,
     /// Create and change creators, campaigns and links.
     WriteGrowth,
-    /// Change rewards.
+    /// Change rewards and payouts.
     WriteMoney,
     /// Decide on fraud alerts.
     ReviewFraud,
@@ -68,11 +68,11 @@ impl Permission {
     pub(super) fn describe(self) -> &'static str {
         match self {
             Self::ReadGrowth => "read growth data",
-            Self::ReadMoney => "read rewards and balances",
+            Self::ReadMoney => "read rewards, balances and payouts",
             Self::ReadFraud => "read fraud alerts",
             Self::ReadEvents => "read the event log",
             Self::WriteGrowth => "change creators, campaigns or links",
-            Self::WriteMoney => "change rewards",
+            Self::WriteMoney => "change rewards or payouts",
             Self::ReviewFraud => "decide on fraud alerts",
             Self::Ingest => "send events",
             Self::Administer => "manage keys, webhook sources and the brand's settings",

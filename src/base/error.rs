@@ -18,6 +18,7 @@ pub enum Code {
     Expired,
     FraudBlocked,
     InsufficientBudget,
+    LedgerBroken,
 }
 
 impl Code {
@@ -35,6 +36,7 @@ impl Code {
             Self::Expired => "EXPIRED",
             Self::FraudBlocked => "FRAUD_BLOCKED",
             Self::InsufficientBudget => "INSUFFICIENT_BUDGET",
+            Self::LedgerBroken => "LEDGER_BROKEN",
         }
     }
 }

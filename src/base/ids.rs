@@ -45,6 +45,7 @@ kinds! {
     Conversion = "conv",
     Attribution = "attr",
     Reward = "reward",
+    Payout = "payout",
     Alert = "alert",
     Event = "event",
     Source = "source",

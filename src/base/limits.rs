@@ -173,6 +173,12 @@ pub const HOPS_MAX: i32 = 100;
 pub const ANCESTORS_MAX: usize = 20_000;
 /// Nodes of one `referralTree` answer.
 pub const TREE_NODES_MAX: usize = 2_000;
+/// Lines of one payout; what is left is for the next one.
+pub const PAYOUT_LINES_MAX: i64 = 10_000;
+/// Bytes of the reason why a payout was canceled, has failed, or was approved although alerts weigh on it.
+pub const PAYOUT_REASON_BYTES_MAX: usize = 500;
+/// Bytes of a payment provider's own name of a payment.
+pub const PROVIDER_REFERENCE_BYTES_MAX: usize = 255;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
 /// Conversions of one report: each is judged again under every model that is asked for.

@@ -1,5 +1,5 @@
-//! What a brand sets for itself: on which hosts the destinations of its links may lie, under which hosts its links stand, and which apps
-//! they open. It never makes a brand: `access` does.
+//! What a brand sets for itself: on which hosts the destinations of its links may lie, under which hosts its links stand, which apps
+//! they open, and from which amount on a payout takes two people. It never makes a brand: `access` does.
 
 mod apps;
 mod store;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{Permission, Scope};
 use crate::base::limits::{ALLOWED_HOSTS_MAX, LINK_HOSTS_MAX};
-use crate::base::{Code, Env, Error, Refusal, Result};
+use crate::base::{Code, Env, Error, Money, Refusal, Result};
 use crate::db::Conn;
 use crate::urls::{HOST_EXPECTED, normal_host, normal_pattern};
 
@@ -24,6 +24,9 @@ pub struct BrandSettings {
     pub android_app: Option<AndroidApp>,
     /// Whether an app's first open without a token is matched with who was sent to its store shortly before. Such a match never pays.
     pub is_probabilistic: bool,
+    /// Up to which amount, in minor units of the brand's own currency, one key may both make a payout and approve it.
+    #[serde(default)]
+    pub four_eyes_above_minor: i64,
 }
 
 /// Where a brand's links stand.
@@ -47,6 +50,8 @@ pub struct BrandChange {
     pub ios_app: Option<Option<IosApp>>,
     pub android_app: Option<Option<AndroidApp>>,
     pub is_probabilistic: Option<bool>,
+    /// In the brand's own currency.
+    pub four_eyes_above: Option<Money>,
 }
 
 /// Changes the settings; call it inside of a transaction. Links that lead elsewhere than to an allowed host stop to lead on within minutes.
@@ -65,6 +70,13 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, change: &BrandCha
         settings.android_app.clone_from(app);
     }
     settings.is_probabilistic = change.is_probabilistic.unwrap_or(settings.is_probabilistic);
+    if let Some(limit) = change.four_eyes_above {
+        if limit.currency != scope.currency {
+            let message = format!("The brand's own currency is {}: pass an amount in it.", scope.currency);
+            return Err(Error::invalid(&["payoutFourEyesAbove", "currency"], message));
+        }
+        settings.four_eyes_above_minor = limit.minor;
+    }
     store::write(conn, scope, &settings, env.now()).await?;
     if let Some(hosts) = &change.link_hosts {
         let hosts = read(hosts, "linkHosts", LINK_HOSTS_MAX, normal_host)?;

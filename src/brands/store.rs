@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 
 use super::{AndroidApp, BrandSettings, Home, IosApp};
@@ -24,6 +24,8 @@ struct SettingsRow {
     android_fingerprints: Vec<String>,
     #[diesel(sql_type = Bool)]
     is_probabilistic: bool,
+    #[diesel(sql_type = BigInt)]
+    four_eyes_above_minor: i64,
 }
 
 impl SettingsRow {
@@ -34,6 +36,7 @@ impl SettingsRow {
             ios_app: self.ios_store_url.map(|store_url| IosApp { app_ids: self.ios_app_ids, store_url }),
             android_app: self.android_package.map(|package_name| AndroidApp { package_name, fingerprints }),
             is_probabilistic: self.is_probabilistic,
+            four_eyes_above_minor: self.four_eyes_above_minor,
         }
     }
 }
@@ -41,7 +44,8 @@ impl SettingsRow {
 macro_rules! select_settings {
     ($rest:literal) => {
         concat!(
-            "select s.allowed_hosts, s.ios_app_ids, s.ios_store_url, s.android_package, s.android_fingerprints, s.is_probabilistic
+            "select s.allowed_hosts, s.ios_app_ids, s.ios_store_url, s.android_package, s.android_fingerprints, s.is_probabilistic,
+                    s.four_eyes_above_minor
              from brand_settings s ",
             $rest
         )
@@ -101,7 +105,7 @@ pub(super) async fn lock(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> 
 pub(super) async fn write(conn: &mut Conn, scope: &Scope, settings: &BrandSettings, now: DateTime<Utc>) -> Result<()> {
     let (ios, android) = (settings.ios_app.as_ref(), settings.android_app.as_ref());
     sql("update brand_settings set allowed_hosts = $2, ios_app_ids = $3, ios_store_url = $4, android_package = $5,
-                android_fingerprints = $6, is_probabilistic = $7, changed_at = $8
+                android_fingerprints = $6, is_probabilistic = $7, changed_at = $8, four_eyes_above_minor = $9
          where brand_id = $1")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<Text>, _>(&settings.allowed_hosts)
@@ -111,6 +115,7 @@ pub(super) async fn write(conn: &mut Conn, scope: &Scope, settings: &BrandSettin
     .bind::<Array<Text>, _>(android.map(|app| app.fingerprints.clone()).unwrap_or_default())
     .bind::<Bool, _>(settings.is_probabilistic)
     .bind::<Timestamptz, _>(now)
+    .bind::<BigInt, _>(settings.four_eyes_above_minor)
     .execute(conn)
     .await?;
     Ok(())

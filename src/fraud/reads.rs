@@ -276,9 +276,11 @@ pub async fn judgements_of_members(conn: &mut Conn, scope: &Scope, ids: &[Uuid])
 pub enum MetricsParent {
     Creator,
     Campaign,
+    /// A member whom the touches would have profited.
+    Member,
 }
 
-/// What was judged of a creator's or a campaign's touches, and what its open alerts weigh.
+/// What was judged of a creator's, a campaign's or a member's touches, and what its open alerts weigh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Metrics {
     pub touches: i64,
@@ -306,7 +308,7 @@ struct MetricsRow {
 
 /// Binds: 1 brand, 2 parents, 3 their currencies, 4 from, 5 to.
 macro_rules! metrics_sql {
-    ($column:literal) => {
+    ($touch_column:literal, $alert_column:literal) => {
         concat!(
             "select parent.id as parent_id, t.touches, t.in_review, t.blocked, a.open_alerts, a.at_risk_minor
              from unnest($2::uuid[], $3::text[]) as parent (id, currency)
@@ -315,14 +317,14 @@ macro_rules! metrics_sql {
                         count(*) filter (where t.decision = 'BLOCK') as blocked
                  from touchpoints t
                  where t.brand_id = $1 and t.",
-            $column,
+            $touch_column,
             " = parent.id and t.occurred_at >= coalesce($4, '-infinity') and t.occurred_at < coalesce($5, 'infinity')) t
              cross join lateral (
                  select count(*) as open_alerts,
                         coalesce(sum(f.at_risk_minor) filter (where f.currency = parent.currency), 0)::int8 as at_risk_minor
                  from fraud_alerts f
                  where f.brand_id = $1 and f.",
-            $column,
+            $alert_column,
             " = parent.id and f.state = 'OPEN'
                    and f.raised_at >= coalesce($4, '-infinity') and f.raised_at < coalesce($5, 'infinity')) a"
         )
@@ -339,8 +341,9 @@ pub async fn metrics(
     to: Option<DateTime<Utc>>,
 ) -> Result<HashMap<Uuid, Metrics>> {
     let text = match parent {
-        MetricsParent::Creator => metrics_sql!("creator_id"),
-        MetricsParent::Campaign => metrics_sql!("campaign_id"),
+        MetricsParent::Creator => metrics_sql!("creator_id", "creator_id"),
+        MetricsParent::Campaign => metrics_sql!("campaign_id", "campaign_id"),
+        MetricsParent::Member => metrics_sql!("referrer_id", "member_id"),
     };
     let rows: Vec<MetricsRow> = sql(text)
         .bind::<SqlUuid, _>(scope.brand_id)

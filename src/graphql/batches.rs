@@ -13,6 +13,8 @@ use crate::db::Conn;
 use crate::fraud::reads::{self as fraud, Metrics, MetricsParent};
 use crate::journeys::Conversion;
 use crate::ledger;
+use crate::payouts::reads::{self as payouts, Line, Payout};
+use crate::rewards::Beneficiary;
 use crate::rewards::reads::{self as rewards, Reward};
 
 /// One parent's page of attribution records.
@@ -84,6 +86,40 @@ pub async fn reward_pages(
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let found = rewards::rewards_of_members(conn, scope, &ids, &page).await?;
         pages.extend(found.into_iter().map(|(id, slice)| ((id, page), slice)));
+    }
+    Ok(pages)
+}
+
+/// The key of one beneficiary's page.
+pub type PayoutPageKey = (Beneficiary, Page);
+
+pub async fn payout_pages(
+    conn: &mut Conn,
+    scope: &Scope,
+    keys: &[PayoutPageKey],
+) -> Result<HashMap<PayoutPageKey, Slice<Payout>>> {
+    let mut pages = HashMap::new();
+    for ((_, page), keys) in by_arguments(keys, |key| (key.0.creator_id().is_some(), key.1)) {
+        let beneficiaries: Vec<Beneficiary> = keys.iter().map(|key| key.0).collect();
+        let found = payouts::payouts_of(conn, scope, &beneficiaries, &page).await?;
+        pages.extend(found.into_iter().map(|(beneficiary, slice)| ((beneficiary, page), slice)));
+    }
+    Ok(pages)
+}
+
+/// The key of one payout's page of lines, all of them or only those that are paid.
+pub type LinePageKey = (Uuid, bool, Page);
+
+pub async fn payout_lines(
+    conn: &mut Conn,
+    scope: &Scope,
+    keys: &[LinePageKey],
+) -> Result<HashMap<LinePageKey, Slice<Line>>> {
+    let mut pages = HashMap::new();
+    for ((is_paid_only, page), keys) in by_arguments(keys, |key| (key.1, key.2)) {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let found = payouts::lines_of(conn, scope, &ids, is_paid_only, &page).await?;
+        pages.extend(found.into_iter().map(|(id, slice)| ((id, is_paid_only, page), slice)));
     }
     Ok(pages)
 }

@@ -4,7 +4,7 @@ use async_graphql::{Context, InputObject, MaybeUndefined, Object, Result};
 use scoped_futures::ScopedFutureExt;
 
 use super::campaign_changes::to_change;
-use super::scalars::Url;
+use super::scalars::{MoneyInput, Url};
 use super::{Brand, RequestContext, RequestExt};
 use crate::brands::{self, BrandChange};
 use crate::{base, payload};
@@ -25,6 +25,9 @@ pub struct UpdateBrandInput {
     /// Whether an app's first open without a token is matched with who was sent to its store within the last 30 minutes, by network and kind
     /// of device. Such a match is recorded, and never pays. Off unless you say otherwise.
     probabilistic_claims: Option<bool>,
+    /// Up to which amount, in the brand's own currency, one key may both make a payout and approve it; zero, as for a brand that never
+    /// said otherwise, takes two keys for each.
+    payout_four_eyes_above: Option<MoneyInput>,
 }
 
 /// An app for iPhones and iPads.
@@ -81,7 +84,9 @@ impl BrandMutation {
 }
 
 async fn update(request: &RequestContext, input: UpdateBrandInput) -> base::Result<Brand> {
+    let limit = input.payout_four_eyes_above.map(|limit| limit.to_money(&["payoutFourEyesAbove"]));
     let change = &BrandChange {
+        four_eyes_above: limit.transpose()?,
         allowed_hosts: input.allowed_hosts,
         link_hosts: input.link_hosts,
         ios_app: to_change(input.ios_app).map(|app| app.map(Into::into)),

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, Object, Result, SimpleObject};
 
 use super::context::to_id;
 use super::keys::{ApiKey, Role};
-use super::scalars::Url;
+use super::scalars::{Money, Url};
 use super::{RequestContext, RequestExt};
 use crate::access;
 use crate::base::{self, Error, Kind};
@@ -31,6 +31,8 @@ pub struct Brand {
     pub android_app: Option<AndroidApp>,
     /// Whether an app's first open without a token is matched with who was sent to its store shortly before. Such a match never pays.
     pub probabilistic_claims: bool,
+    /// Up to which amount one key may both make a payout and approve it. Payouts in other currencies always take two keys.
+    pub payout_four_eyes_above: Money,
 }
 
 /// An app for iPhones and iPads.
@@ -71,6 +73,7 @@ impl Brand {
                 .android_app
                 .map(|app| AndroidApp { package_name: app.package_name, fingerprints: app.fingerprints }),
             probabilistic_claims: settings.is_probabilistic,
+            payout_four_eyes_above: base::Money::new(settings.four_eyes_above_minor, brand.currency).into(),
         })
     }
 }

@@ -10,6 +10,7 @@ use super::connection::{Connection, forward, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
 use super::fraud::{FraudMetrics, metrics_of};
 use super::node::require_growth;
+use super::payouts::{Payout, payouts_of};
 use super::rewards::balances_of;
 use super::scalars::Money;
 use super::{AttributionModel, Link, Platform, RequestContext, RequestExt};
@@ -18,6 +19,7 @@ use crate::base::{Cursor, Error, Kind, ListKey, Page};
 use crate::creators::{self, PerformanceQuery};
 use crate::fraud::reads::MetricsParent;
 use crate::outbound::verification_code;
+use crate::rewards::Beneficiary;
 
 /// Whether a creator takes part.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,9 +243,21 @@ impl Creator {
         metrics_of(ctx, MetricsParent::Creator, self.0.id, ctx.request()?.scope.currency, (from, to)).await
     }
 
-    /// What can be paid to the creator now, one amount per currency; empty where nothing ever could.
+    /// What can be paid to the creator now, less what the creator owes for rewards that were taken back after they were paid, one amount
+    /// per currency: below zero where more is owed. Empty where nothing ever could be paid.
     async fn balances(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
         balances_of(ctx, self.0.id).await
+    }
+
+    /// The creator's payouts, the last made first.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn payouts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<Connection<Payout>> {
+        payouts_of(ctx, Beneficiary::Creator(self.0.id), first, after).await
     }
 }
 

@@ -39,6 +39,8 @@ pub enum ErrorCode {
     FraudBlocked,
     /// The campaign's budget does not cover it.
     InsufficientBudget,
+    /// The books do not add up: nothing is paid out until they do.
+    LedgerBroken,
 }
 
 /// One thing that the caller can mend.

@@ -18,7 +18,7 @@ pub enum Role {
     Admin,
     /// Reads everything, changes creators, campaigns and links, and sends events.
     Growth,
-    /// Reads everything and changes rewards.
+    /// Reads everything, and changes rewards and payouts.
     Finance,
     /// Reads everything and decides on fraud alerts.
     FraudAnalyst,

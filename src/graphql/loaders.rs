@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::batches::{self, MemberPageKey, MetricsKey, RecordPageKey};
+use super::batches::{self, LinePageKey, MemberPageKey, MetricsKey, PayoutPageKey, RecordPageKey};
 use super::errors::Shared;
 use crate::access::Scope;
 use crate::attribution::reads::{self as attribution, AttributionRecord, Touchpoint};
@@ -27,6 +27,8 @@ use crate::ledger;
 use crate::ledger::Entry;
 use crate::links::{self, Link};
 use crate::members::{self, ActivityQuery, DegreeSums, DownlineQuery, Member, MemberMove};
+use crate::payouts::reads::{self as payouts, Line, Payout};
+use crate::rewards::Beneficiary;
 use crate::rewards::reads::{self as rewards, Reward};
 
 const BATCH_KEYS_MAX: usize = 500;
@@ -158,6 +160,15 @@ loaders! {
     ledger_entries: Uuid => Vec<Entry> = batches::ledger_entries;
     /// What is payable to a creator or a member.
     balances: Uuid => Vec<Money> = batches::balances;
+    payouts: Uuid => Payout = payouts::payouts_by_ids;
+    /// The first payouts of a creator or a member.
+    payout_pages: PayoutPageKey => Slice<Payout> = batches::payout_pages;
+    /// How many payouts a creator or a member has.
+    payout_counts: Beneficiary => i64 = payouts::payout_counts;
+    /// The first lines of a payout.
+    payout_lines: LinePageKey => Slice<Line> = batches::payout_lines;
+    /// How many open alerts weigh on a payout.
+    payout_alerts: Uuid => i64 = payouts::open_alert_counts;
     fraud_alerts: Uuid => FraudAlert = fraud::alerts_by_ids;
     /// The last judgement on a member.
     judgements: Uuid => Judgement = fraud::judgements_of_members;

@@ -12,12 +12,14 @@ use super::fraud::{FraudAssessment, risk_of};
 use super::journeys::{Conversion, conversions_of};
 use super::member_changes::MemberMove;
 use super::node::require_growth;
+use super::payouts::{Payout, payouts_of};
 use super::rewards::{Reward, balances_of, rewards_of_member};
 use super::scalars::Money;
 use super::{Campaign, Creator, RequestContext, RequestExt};
 use crate::base::limits::HOPS_MAX;
 use crate::base::{Code, Cursor, Error, Kind, ListKey, Page};
 use crate::members;
+use crate::rewards::Beneficiary;
 
 /// How far a member has come.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,11 +275,23 @@ impl Member {
         risk_of(ctx, self.0.id).await
     }
 
-    /// What can be paid to the member now, one amount per currency; empty where nothing ever could.
+    /// What can be paid to the member now, less what the member owes for rewards that were taken back after they were paid, one amount
+    /// per currency: below zero where more is owed. Empty where nothing ever could be paid.
     async fn balances(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
         let request = ctx.request()?;
         require_forest(request)?;
         balances_of(ctx, self.0.id).await
+    }
+
+    /// The member's payouts, the last made first.
+    #[graphql(complexity = "page_cost(first, None, child_complexity)")]
+    async fn payouts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows of the page, at most 500; 20 where it is left out.")] first: Option<i32>,
+        #[graphql(desc = "The cursor after which the page starts.")] after: Option<String>,
+    ) -> Result<Connection<Payout>> {
+        payouts_of(ctx, Beneficiary::Member(self.0.id), first, after).await
     }
 }
 

@@ -33,6 +33,8 @@ mod links;
 mod member_changes;
 mod members;
 mod node;
+mod payout_changes;
+mod payouts;
 mod platforms;
 mod policies;
 mod reports;
@@ -80,6 +82,7 @@ pub struct Query(
     cohorts::CohortQuery,
     rewards::RewardQuery,
     reward_simulations::RewardSimulationQuery,
+    payouts::PayoutQuery,
     fraud::FraudQuery,
     events::EventQuery,
     webhook_sources::WebhookSourceQuery,
@@ -95,6 +98,7 @@ pub struct Mutation(
     member_changes::MemberMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
+    payout_changes::PayoutMutation,
     keys::KeyMutation,
     webhook_sources::WebhookSourceMutation,
     fraud::FraudMutation,

@@ -7,6 +7,7 @@ use super::attribution::AttributionRecord;
 use super::events::Event;
 use super::fraud::FraudAlert;
 use super::journeys::{Conversion, Touchpoint};
+use super::payouts::Payout;
 use super::rewards::Reward;
 use super::{Campaign, Creator, Link, Member, RequestContext, RequestExt};
 use crate::access::Permission;
@@ -25,6 +26,7 @@ pub enum Node {
     Conversion(Conversion),
     AttributionRecord(AttributionRecord),
     Reward(Reward),
+    Payout(Payout),
     FraudAlert(FraudAlert),
     Event(Event),
 }
@@ -74,6 +76,7 @@ async fn load(request: &RequestContext, id: &ID) -> Result<Option<Node>> {
         Some(Kind::Conversion) => Ok(Conversion::find(request, uuid).await?.map(Node::Conversion)),
         Some(Kind::Attribution) => Ok(AttributionRecord::find(request, uuid).await?.map(Node::AttributionRecord)),
         Some(Kind::Reward) => Ok(Reward::find(request, uuid).await?.map(Node::Reward)),
+        Some(Kind::Payout) => Ok(Payout::find(request, uuid).await?.map(Node::Payout)),
         Some(Kind::Alert) => Ok(FraudAlert::find(request, uuid).await?.map(Node::FraudAlert)),
         Some(Kind::Event) => Ok(Event::find(request, uuid).await?.map(Node::Event)),
         _ => Ok(None),

@@ -45,7 +45,7 @@ pub struct ReleaseRewardInput {
 /// A reward to take back.
 #[derive(InputObject, Clone, Debug)]
 pub struct ReverseRewardInput {
-    /// The reward. It must be in escrow, held or available.
+    /// The reward. It must be in escrow, held, available or paid.
     reward_id: ID,
     /// Why, in 1 to 500 bytes.
     reason: String,
@@ -104,7 +104,7 @@ impl RewardMutation {
         ReleaseRewardPayload::of(release(request, input).await)
     }
 
-    /// Takes a reward back: out of escrow, or out of what is payable.
+    /// Takes a reward back: out of escrow, out of what is payable, or, where it was paid, out of the beneficiary's next payout.
     async fn reverse_reward(
         &self,
         ctx: &Context<'_>,

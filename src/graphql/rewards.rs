@@ -238,7 +238,7 @@ pub async fn rewards_of_member(
     }))
 }
 
-/// What is payable to a creator or a member now, one amount per currency: one statement however many ask.
+/// What is payable to a creator or a member now, less what they owe, one amount per currency: one statement however many ask.
 pub async fn balances_of(ctx: &Context<'_>, owner_id: Uuid) -> Result<Vec<Money>> {
     let request = ctx.request()?;
     request.require(Permission::ReadMoney)?;

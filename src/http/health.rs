@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can serve: PostgreSQL and its schema decide, Redis only degrades.
+//! Whether the process lives, and whether it can serve: PostgreSQL and its schema decide, Redis and broken books only degrade.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use serde_json::json;
 
 use super::answer;
 use super::house::House;
-use crate::access::brand_by_slug;
 use crate::base::Result;
 use crate::db::pending_migrations;
+use crate::payouts::broken_count;
 
 const TIME: Duration = Duration::from_secs(2);
 
@@ -30,32 +30,44 @@ pub(super) async fn readyz(State(house): State<House>) -> Response {
     let (database, redis) =
         tokio::join!(tokio::time::timeout(TIME, database(&house)), tokio::time::timeout(TIME, house.app.kv.ping()),);
     let has_redis = matches!(redis, Ok(Ok(())));
-    let (has_postgres, has_migrations) = match database {
-        Ok(Ok(is_migrated)) => (true, is_migrated),
+    let (has_postgres, found) = match database {
+        Ok(Ok(found)) => (true, found),
         Ok(Err(error)) => {
             tracing::warn!(error = &error as &dyn std::error::Error, "not ready");
-            (false, false)
+            (false, Found::default())
         }
-        Err(_) => (false, false),
+        Err(_) => (false, Found::default()),
     };
-    let (code, status) = match (has_postgres && has_migrations, has_redis) {
+    let Found { has_migrations, has_whole_books } = found;
+    let (code, status) = match (has_postgres && has_migrations, has_redis && has_whole_books) {
         (true, true) => (StatusCode::OK, "ready"),
         (true, false) => (StatusCode::OK, "degraded"),
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    let body = json!({ "status": status, "postgres": has_postgres, "migrations": has_migrations, "redis": has_redis });
+    let body = json!({
+        "status": status, "postgres": has_postgres, "migrations": has_migrations, "redis": has_redis, "ledger": has_whole_books,
+    });
     answer::json(code, &body)
 }
 
-/// Whether the schema is complete. The cheapest statement there is shows that PostgreSQL answers.
-async fn database(house: &House) -> Result<bool> {
+/// What PostgreSQL says.
+#[derive(Default)]
+struct Found {
+    has_migrations: bool,
+    /// Whether every brand's books added up when they were last looked at.
+    has_whole_books: bool,
+}
+
+/// Whether the schema is complete and the books are whole. A cheap statement shows that PostgreSQL answers.
+async fn database(house: &House) -> Result<Found> {
     let readiness = &house.readiness;
     if !readiness.is_migrated.load(Ordering::Relaxed) {
         let pending = pending_migrations(&house.app.settings.database_url).await?;
         readiness.is_migrated.store(pending == 0, Ordering::Relaxed);
         if pending > 0 {
-            return Ok(false);
+            return Ok(Found::default());
         }
     }
-    brand_by_slug(&mut *house.app.db.conn().await?, "").await.map(|_| true)
+    let broken_count = broken_count(&mut *house.app.db.conn().await?).await?;
+    Ok(Found { has_migrations: true, has_whole_books: broken_count == 0 })
 }

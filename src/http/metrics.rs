@@ -20,6 +20,10 @@ use super::house::House;
 use super::serve::Peer;
 use crate::access::Permission;
 use crate::outbound::{BreakerState, CallOutcome};
+use crate::payouts::broken_count;
+
+/// How long a scrape waits for PostgreSQL.
+const TIME: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -73,6 +77,7 @@ pub(super) struct Metrics {
     limits_local: Counter,
     calls: Family<CallLabels, Counter>,
     breakers: Family<PlatformLabels, Gauge>,
+    ledgers_broken: Gauge,
 }
 
 impl Default for Metrics {
@@ -105,6 +110,9 @@ impl Default for Metrics {
         let breakers = Family::default();
         let help = "Whether a platform is asked: 0 closed, 1 half open, 2 open";
         registry.register("platform_breaker", help, breakers.clone());
+        let ledgers_broken = Gauge::default();
+        let help = "Brands whose books did not add up when they were last looked at: nothing of theirs is paid out";
+        registry.register("ledgers_broken", help, ledgers_broken.clone());
         Self {
             registry,
             requests,
@@ -118,6 +126,7 @@ impl Default for Metrics {
             limits_local,
             calls,
             breakers,
+            ledgers_broken,
         }
     }
 }
@@ -164,6 +173,20 @@ impl Metrics {
         }
     }
 
+    /// Where PostgreSQL does not answer, the last answer stays.
+    async fn catch_up_books(&self, house: &House) {
+        let look = async { broken_count(&mut *house.app.db.conn().await?).await };
+        match tokio::time::timeout(TIME, look).await {
+            Ok(Ok(count)) => {
+                self.ledgers_broken.set(count);
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "the audits of the books cannot be read");
+            }
+            Err(_) => tracing::debug!("the audits of the books cannot be read in time"),
+        }
+    }
+
     fn text(&self, house: &House) -> Option<String> {
         catch_up(&self.statements, house.app.db.statement_count());
         for (limit, count) in house.app.limiter.refused_counts() {
@@ -202,6 +225,7 @@ pub(super) async fn metrics(State(house): State<House>, request: Request) -> Res
         }
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    house.metrics.catch_up_books(&house).await;
     match house.metrics.text(&house) {
         Some(text) => ([(CONTENT_TYPE, content_type)], text).into_response(),
         None => answer::internal(),

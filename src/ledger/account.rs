@@ -9,7 +9,7 @@ use crate::text_enum;
 text_enum! {
     /// What an account holds.
     Bucket {
-        /// Where a brand's money comes from; the only account that is meant to be below zero.
+        /// Where a brand's money comes from: below zero by what was given.
         Funding = "funding",
         /// What a campaign may still spend.
         Budget = "budget",
@@ -17,9 +17,9 @@ text_enum! {
         Escrow = "escrow",
         /// Released and not paid out.
         Payable = "payable",
-        /// Paid out.
+        /// Paid out: what payouts have sent.
         PaidOut = "paid_out",
-        /// Paid out and taken back since: what the beneficiary owes.
+        /// Paid out and taken back since: below zero by what the beneficiary owes.
         Receivable = "receivable",
     }
 }
@@ -60,10 +60,10 @@ impl AccountKey {
         Self { bucket: Bucket::Budget, owner: Owner::Campaign, owner_id: campaign_id, currency, is_guarded: is_limited }
     }
 
-    /// A beneficiary's account.
+    /// A beneficiary's account. All but the receivable are guarded: that one is below zero by what the beneficiary owes.
     #[must_use]
     pub fn of(bucket: Bucket, owner: Owner, owner_id: Uuid, currency: Currency) -> Self {
-        Self { bucket, owner, owner_id, currency, is_guarded: true }
+        Self { bucket, owner, owner_id, currency, is_guarded: bucket != Bucket::Receivable }
     }
 
     /// The account's row: it follows from the key.

@@ -23,8 +23,16 @@ pub enum TransferKind {
     Release,
     /// Escrow to budget.
     Void { reverses_id: Uuid },
-    /// Payable to budget.
+    /// Payable to budget, or receivable to budget where it was paid out already.
     Clawback { reverses_id: Uuid },
+    /// Payable to paid out.
+    Payout { payout_id: Uuid },
+    /// Paid out to receivable: what is not sent, since the beneficiary owes it.
+    Net { payout_id: Uuid },
+    /// Paid out to payable: the payout failed.
+    Return { payout_id: Uuid, reverses_id: Uuid },
+    /// Receivable to paid out: the payout failed, and what it had settled is owed again.
+    Unnet { payout_id: Uuid, reverses_id: Uuid },
 }
 
 impl TransferKind {
@@ -36,13 +44,30 @@ impl TransferKind {
             Self::Release => "RELEASE",
             Self::Void { .. } => "VOID",
             Self::Clawback { .. } => "CLAWBACK",
+            Self::Payout { .. } => "PAYOUT",
+            Self::Net { .. } => "NET",
+            Self::Return { .. } => "RETURN",
+            Self::Unnet { .. } => "UNNET",
         }
     }
 
     pub(super) fn reverses_id(self) -> Option<Uuid> {
         match self {
-            Self::Void { reverses_id } | Self::Clawback { reverses_id } => Some(reverses_id),
-            _ => None,
+            Self::Void { reverses_id }
+            | Self::Clawback { reverses_id }
+            | Self::Return { reverses_id, .. }
+            | Self::Unnet { reverses_id, .. } => Some(reverses_id),
+            Self::Fund | Self::Grant | Self::Release | Self::Payout { .. } | Self::Net { .. } => None,
+        }
+    }
+
+    pub(super) fn payout_id(self) -> Option<Uuid> {
+        match self {
+            Self::Payout { payout_id }
+            | Self::Net { payout_id }
+            | Self::Return { payout_id, .. }
+            | Self::Unnet { payout_id, .. } => Some(payout_id),
+            Self::Fund | Self::Grant | Self::Release | Self::Void { .. } | Self::Clawback { .. } => None,
         }
     }
 }

@@ -49,9 +49,19 @@ pub async fn campaigns_spent(conn: &mut Conn, scope: &Scope, campaign_ids: &[Uui
     store::budgets_spent(conn, scope, campaign_ids).await
 }
 
-/// What is payable to each of these creators or members now, by owner and currency.
+/// What is payable to each of these creators or members, less what they owe, by owner and currency: below zero where they owe more.
 pub async fn payable(conn: &mut Conn, scope: &Scope, owner_ids: &[Uuid]) -> Result<Vec<Balance>> {
     store::payable(conn, scope, owner_ids).await
+}
+
+/// What an account holds now, in minor units, without a lock: to show, not to decide by. Zero for one that was never opened.
+pub async fn balance_minor(conn: &mut Conn, scope: &Scope, key: &AccountKey) -> Result<i64> {
+    store::balance(conn, scope, key).await
+}
+
+/// Whether the totals of these accounts are what their transfers add up to.
+pub async fn add_up(conn: &mut Conn, scope: &Scope, keys: &[AccountKey]) -> Result<bool> {
+    Ok(store::broken_accounts(conn, scope, keys).await? == 0)
 }
 
 /// The entries of these rewards' transfers, oldest first.

@@ -76,10 +76,11 @@ async fn insert_missing(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, keys
 pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, transfers: &[Transfer]) -> Result<()> {
     sql("with posted as (
              insert into ledger_transfers (brand_id, id, debit_account_id, credit_account_id, amount_minor, currency, kind,
-                                           reward_id, campaign_id, reverses_id, posted_at)
-             select $1, id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, $2
-             from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::int8[], $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::uuid[])
-                  as t (id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id)
+                                           reward_id, campaign_id, reverses_id, payout_id, posted_at)
+             select $1, id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, payout_id, $2
+             from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::int8[], $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::uuid[],
+                         $12::uuid[])
+                  as t (id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, payout_id)
              on conflict do nothing
              returning debit_account_id, credit_account_id, amount_minor),
          moved as (
@@ -102,6 +103,7 @@ pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, tr
     .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.reward_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.campaign_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.kind.reverses_id()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.kind.payout_id()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -137,9 +139,41 @@ async fn balances(conn: &mut Conn, scope: &Scope, text: &'static str, owner_ids:
 }
 
 pub(super) async fn payable(conn: &mut Conn, scope: &Scope, owner_ids: &[Uuid]) -> Result<Vec<Balance>> {
-    let text = "select owner_id, currency, credit_minor - debit_minor as minor from ledger_accounts
-         where brand_id = $1 and owner_id = any ($2) and bucket = 'payable' order by owner_id, currency";
+    let text = "select owner_id, currency, sum(credit_minor - debit_minor)::int8 as minor from ledger_accounts
+         where brand_id = $1 and owner_kind in ('creator', 'member') and owner_id = any ($2) and bucket in ('payable', 'receivable')
+         group by owner_id, currency order by owner_id, currency";
     balances(conn, scope, text, owner_ids).await
+}
+
+#[derive(QueryableByName)]
+struct MinorRow {
+    #[diesel(sql_type = BigInt)]
+    minor: i64,
+}
+
+/// What an account holds, without a lock.
+pub(super) async fn balance(conn: &mut Conn, scope: &Scope, key: &AccountKey) -> Result<i64> {
+    let row: Option<MinorRow> =
+        sql("select credit_minor - debit_minor as minor from ledger_accounts where brand_id = $1 and id = $2")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<SqlUuid, _>(key.id(scope.brand_id))
+            .get_result(conn)
+            .await
+            .optional()?;
+    Ok(row.map_or(0, |row| row.minor))
+}
+
+/// How many of these accounts have totals that their transfers do not add up to.
+pub(super) async fn broken_accounts(conn: &mut Conn, scope: &Scope, keys: &[AccountKey]) -> Result<i64> {
+    let row: MinorRow = sql("select count(*) as minor from ledger_accounts a
+         where a.brand_id = $1 and a.id = any ($2) and (a.debit_minor, a.credit_minor) <> (
+             coalesce((select sum(t.amount_minor) from ledger_transfers t where t.brand_id = a.brand_id and t.debit_account_id = a.id), 0),
+             coalesce((select sum(t.amount_minor) from ledger_transfers t where t.brand_id = a.brand_id and t.credit_account_id = a.id), 0))")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.id(scope.brand_id)).collect::<Vec<_>>())
+    .get_result(conn)
+    .await?;
+    Ok(row.minor)
 }
 
 /// Grants leave the budget by its debit side; what comes back is a reversal, not new funding.

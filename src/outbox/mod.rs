@@ -25,6 +25,11 @@ text_enum! {
         AlertReviewed = "fraud_alert.reviewed",
         RewardChanged = "reward.changed",
         AttributionChanged = "attribution.changed",
+        PayoutCreated = "payout.created",
+        PayoutApproved = "payout.approved",
+        PayoutPaid = "payout.paid",
+        PayoutFailed = "payout.failed",
+        PayoutCanceled = "payout.canceled",
     }
 }
 

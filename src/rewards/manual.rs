@@ -116,12 +116,13 @@ pub async fn release(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid) -> Res
     .await
 }
 
-/// Takes a reward back: voided from escrow, clawed back where it was released.
+/// Takes a reward back: voided from escrow, clawed back where it was released, owed by the beneficiary where it was paid.
 pub async fn reverse(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, reason: &str) -> Result<()> {
     scope.require(Permission::WriteMoney)?;
     check_reason(reason)?;
     let reward = lock_one(conn, scope, id).await?;
-    if !matches!(reward.state, RewardState::Escrowed | RewardState::Held | RewardState::Available) {
+    use RewardState::{Available, Escrowed, Held, Paid};
+    if !matches!(reward.state, Escrowed | Held | Available | Paid) {
         return Err(wrong_state(&reward, "reversed"));
     }
     apply(conn, scope, env, &reward, |reward, books| {

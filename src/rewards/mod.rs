@@ -6,6 +6,7 @@ mod commission;
 mod grant;
 mod lines;
 mod manual;
+mod paid;
 pub mod reads;
 pub mod rules;
 mod settle;
@@ -25,6 +26,7 @@ use crate::text_enum;
 pub use commission::settle_commissions;
 pub use grant::grant;
 pub use manual::{NewReward, issue, release, reverse};
+pub use paid::{Candidate, available_minor, candidates, lock, mark_available, mark_paid};
 pub use settle::settle_due;
 pub use trigger::activation_claims;
 
@@ -78,15 +80,19 @@ impl Beneficiary {
         }
     }
 
-    fn account(self, bucket: Bucket, currency: Currency) -> AccountKey {
+    /// The beneficiary's account of a bucket.
+    #[must_use]
+    pub fn account(self, bucket: Bucket, currency: Currency) -> AccountKey {
         AccountKey::of(bucket, self.owner(), self.id(), currency)
     }
 
-    fn creator_id(self) -> Option<Uuid> {
+    #[must_use]
+    pub fn creator_id(self) -> Option<Uuid> {
         if let Self::Creator(id) = self { Some(id) } else { None }
     }
 
-    fn member_id(self) -> Option<Uuid> {
+    #[must_use]
+    pub fn member_id(self) -> Option<Uuid> {
         if let Self::Member(id) = self { Some(id) } else { None }
     }
 }

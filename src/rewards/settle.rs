@@ -89,11 +89,14 @@ pub(super) async fn take_back(
 pub(super) fn accounts(rewards: &[&Standing]) -> Vec<AccountKey> {
     let keys = rewards.iter().filter(|reward| is_money(reward.kind)).flat_map(|reward| {
         let currency = reward.value.currency;
-        [
+        let is_paid = reward.state == RewardState::Paid;
+        let receivable = is_paid.then(|| reward.beneficiary.account(Bucket::Receivable, currency));
+        let keys = [
             AccountKey::budget(reward.campaign_id, currency, reward.is_limited),
             reward.beneficiary.account(Bucket::Escrow, currency),
             reward.beneficiary.account(Bucket::Payable, currency),
-        ]
+        ];
+        keys.into_iter().chain(receivable)
     });
     keys.collect::<HashSet<_>>().into_iter().collect()
 }
@@ -131,11 +134,11 @@ pub(super) fn post_reversal(reversal: &Reversal, books: &mut Books) -> Result<Ch
     if is_money(reward.kind) && reversal.amount_minor > 0 {
         let currency = reward.value.currency;
         let reverses_id = grant_id(reward.id);
-        let is_released = reward.state == RewardState::Available;
-        let (bucket, kind) = if is_released {
-            (Bucket::Payable, TransferKind::Clawback { reverses_id })
-        } else {
-            (Bucket::Escrow, TransferKind::Void { reverses_id })
+        let (bucket, kind) = match reward.state {
+            RewardState::Available => (Bucket::Payable, TransferKind::Clawback { reverses_id }),
+            // It is gone: from now on the beneficiary owes it, and the next payout withholds it.
+            RewardState::Paid => (Bucket::Receivable, TransferKind::Clawback { reverses_id }),
+            _ => (Bucket::Escrow, TransferKind::Void { reverses_id }),
         };
         let transfer = Transfer {
             id: derived_id(&[b"reverse", reward.id.as_bytes(), &reversed_minor.to_be_bytes()]),

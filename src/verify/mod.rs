@@ -12,6 +12,7 @@ use crate::base::Result;
 use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
 use crate::kv::Kv;
+use crate::payouts::{Audit, record_audit};
 
 /// Entries of a stream that are compared at once.
 const STREAM_BATCH: usize = 1_000;
@@ -26,17 +27,52 @@ pub struct Finding {
 
 /// Every invariant with its count, breached or not, as one snapshot sees them.
 pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result<Vec<Finding>> {
-    let mut findings = Vec::with_capacity(store::LOG_INVARIANTS.len() + store::INVARIANTS.len());
+    let mut findings = Vec::new();
     store::begin(conn).await?;
     let counted = count_all(conn, brand, now, &mut findings).await;
     store::end(conn).await?;
     counted.map(|()| findings)
 }
 
-async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings: &mut Vec<Finding>) -> Result<()> {
-    for (invariant, statement) in store::LOG_INVARIANTS.iter().chain(store::INVARIANTS) {
+/// Checks the books of a brand alone, and keeps what it found: while they are broken, no payout is approved. Returns how many rows are in
+/// breach.
+pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result<i64> {
+    let mut findings = Vec::new();
+    store::begin(conn).await?;
+    let counted = count_each(conn, brand, store::BOOK_INVARIANTS, &mut findings).await;
+    store::end(conn).await?;
+    counted?;
+    let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
+    let broken = findings.iter().find(|finding| finding.breach_count > 0);
+    if let Some(Finding { invariant, .. }) = broken {
+        tracing::error!(
+            brand.slug,
+            breach_count,
+            invariant,
+            "the books do not add up: nothing is paid out until they do"
+        );
+    }
+    let audit = Audit { breach_count, invariant: broken.map(|finding| finding.invariant) };
+    record_audit(conn, &brand.scope(), now, &audit).await?;
+    Ok(breach_count)
+}
+
+async fn count_each(
+    conn: &mut Conn,
+    brand: &Brand,
+    invariants: &'static [(&'static str, &'static str)],
+    findings: &mut Vec<Finding>,
+) -> Result<()> {
+    for &(invariant, statement) in invariants {
         let breach_count = store::count(conn, &brand.scope(), statement).await?;
         findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
+    }
+    Ok(())
+}
+
+async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings: &mut Vec<Finding>) -> Result<()> {
+    for invariants in [store::LOG_INVARIANTS, store::INVARIANTS, store::BOOK_INVARIANTS] {
+        count_each(conn, brand, invariants, findings).await?;
     }
     let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
     let since =

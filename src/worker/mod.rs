@@ -1,4 +1,4 @@
-//! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on.
+//! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on; looks at the books.
 //! It never takes events in, and never has an effect outside of the transaction that moves its position.
 //! Start with `pipeline.rs`: the life of an event on one page.
 
@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::base::Result;
 use crate::db::analyze_grown;
 use crate::events::Reader;
-use crate::{events, ingest, members, outbox, rewards};
+use crate::{events, ingest, members, outbox, rewards, verify};
 
 /// The consumer whose position tells what is processed.
 pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
@@ -29,6 +29,10 @@ const CHORES: Duration = Duration::from_secs(1);
 const FORGETTING: Duration = Duration::from_secs(3_600);
 /// How often it is looked which platforms want asking.
 const ASKING: Duration = Duration::from_secs(60);
+/// How often the books are looked at.
+const AUDITING: Duration = Duration::from_secs(60);
+/// How many times as long as a look at the books took nobody looks again: books can grow big.
+const AUDITING_RESTS: u32 = 20;
 /// How long a worker rests after a fault of the moment.
 const REST: Duration = Duration::from_millis(250);
 
@@ -36,7 +40,9 @@ const REST: Duration = Duration::from_millis(250);
 pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
     // Platforms can be slow: they are asked beside the work, never in its way.
     let asking = ask_on(&app, &stop);
-    let (worked, ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking);
+    // The books can be big: nothing waits for the look at them.
+    let auditing = audit_on(&app, &stop);
+    let (worked, (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, auditing);
     worked
 }
 
@@ -105,6 +111,31 @@ async fn ask_on(app: &App, stop: &CancellationToken) {
             () = tokio::time::sleep(ASKING) => {}
         }
     }
+}
+
+async fn audit_on(app: &App, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let began_at = tokio::time::Instant::now();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            audited = audit(app) => if let Err(error) = audited {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the books were not looked at, and will be later");
+            },
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(AUDITING.max(began_at.elapsed() * AUDITING_RESTS)) => {}
+        }
+    }
+}
+
+/// Looks at the books of every brand and keeps what it finds: those that do not add up pay nothing out. Returns how many rows are in breach.
+pub async fn audit(app: &App) -> Result<i64> {
+    let mut breach_count = 0;
+    for brand in brands(app).await? {
+        breach_count += verify::audit(&mut *app.db.conn().await?, &brand, app.env.now()).await?;
+    }
+    Ok(breach_count)
 }
 
 /// Asks platforms about the accounts whose answers are old, and the hub for the channels whose leases end. Returns how many were asked

@@ -30,7 +30,7 @@ const SCHEMA: &str =
 const EVERYTHING: &str = "{ creators(first: 100) { edges { cursor } nodes { id handle tier platformAccounts { externalId } links { nodes { id revokedAt } } } }
     campaigns { edges { cursor } nodes { id name } } members { edges { cursor } nodes { id } }
     attributionRecords(first: 100) { edges { cursor } nodes { id conversion { id } touchpoint { id } } }
-    rewards { edges { cursor } nodes { id state } } fraudAlerts { edges { cursor } nodes { id state } } events(first: 100) { edges { cursor } nodes { id } }
+    rewards { edges { cursor } nodes { id state } } payouts { edges { cursor } nodes { id state } } fraudAlerts { edges { cursor } nodes { id state } } events(first: 100) { edges { cursor } nodes { id } }
     webhookSources { edges { cursor } nodes { id name previousSecretExpiresAt } } }";
 
 struct Other {
@@ -64,6 +64,8 @@ async fn first_brand() -> TestApp {
     story(&app).await;
     let bot = json!({ "event_type": "click", "link_token": "link-1", "anonymous_id": "bot", "user_agent": "curl/8.5.0", "timestamp": at(&app, -5) });
     tell(&app, vec![bot]).await;
+    let draft = "mutation($id: ID!) { createPayout(input: {creatorId: $id, currency: \"USD\", idempotencyKey: \"d\"}) { payout { id } } }";
+    app.data(draft, json!({ "id": Kind::Creator.id(Uuid::from_u128(0xc1)) })).await;
     app
 }
 
@@ -175,6 +177,7 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
                 Kind::Campaign => "campaigns",
                 Kind::Member => "members",
                 Kind::Reward => "rewards",
+                Kind::Payout => "payouts",
                 Kind::Event => "events",
                 Kind::Source => "webhookSources",
                 _ => "fraudAlerts",
@@ -215,9 +218,17 @@ async fn cursors_keys_and_addresses_of_another_brand_open_nothing() {
     let app = first_brand().await;
     let (other, [creator, ..]) = other_brand(&app).await;
     let everything = app.data(EVERYTHING, json!({})).await;
-    for list in
-        ["creators", "campaigns", "members", "attributionRecords", "rewards", "fraudAlerts", "events", "webhookSources"]
-    {
+    for list in [
+        "creators",
+        "campaigns",
+        "members",
+        "attributionRecords",
+        "rewards",
+        "payouts",
+        "fraudAlerts",
+        "events",
+        "webhookSources",
+    ] {
         for (side, size) in [("after", "first"), ("before", "last")] {
             let query =
                 format!("query($c: String) {{ {list}({size}: 500, {side}: $c) {{ totalCount nodes {{ id }} }} }}");

@@ -147,7 +147,7 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
         access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbound,
-        outbox, platforms, rewards, urls,
+        outbox, payouts, platforms, rewards, urls,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -168,6 +168,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState, urls::Channel];
     let [claim_method] = names![links::ClaimMethod];
     let [breaker_state] = names![outbound::BreakerState];
+    let [payout_state, line_reason] = names![payouts::PayoutState, payouts::LineReason];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
@@ -188,6 +189,8 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("links_platform_check", platform.clone()),
         ("members_status_check", member_status),
         ("outbox_topic_check", topic),
+        ("payout_lines_reason_check", line_reason),
+        ("payouts_state_check", payout_state),
         ("platform_accounts_platform_check", platform),
         ("platform_calls_state_check", breaker_state),
         ("rewards_kind_check", reward_kind),

@@ -18,6 +18,7 @@ mod graphql;
 mod http;
 mod import;
 mod kit;
+mod payouts;
 mod platforms;
 mod schema;
 mod tidy;

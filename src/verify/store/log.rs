@@ -94,7 +94,9 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
          where o.brand_id = $1 and not case o.topic
              when 'reward.changed' then exists (select from rewards r where r.brand_id = o.brand_id and r.id = o.subject_id)
              when 'attribution.changed' then exists (select from conversions c where c.brand_id = o.brand_id and c.id = o.subject_id)
-             else exists (select from fraud_alerts a where a.brand_id = o.brand_id and a.id = o.subject_id) end",
+             when 'fraud_alert.raised' then exists (select from fraud_alerts a where a.brand_id = o.brand_id and a.id = o.subject_id)
+             when 'fraud_alert.reviewed' then exists (select from fraud_alerts a where a.brand_id = o.brand_id and a.id = o.subject_id)
+             else exists (select from payouts p where p.brand_id = o.brand_id and p.id = o.subject_id) end",
     ),
     (
         "every alert is in the outbox under its own number",
@@ -103,10 +105,13 @@ pub(in crate::verify) const LOG_INVARIANTS: &[(&str, &str)] = &[
              select from outbox o where o.brand_id = a.brand_id and o.seq = a.seq and o.subject_id = a.id and o.topic = 'fraud_alert.raised')",
     ),
     (
-        "every reward and every attribution was told",
+        "every reward, every attribution and every step of a payout was told",
         "select count(*) as value from (
              select id, 'reward.changed' as topic from rewards where brand_id = $1
-             union all select id, 'attribution.changed' from conversions where brand_id = $1 and generation > 0) told
+             union all select id, 'attribution.changed' from conversions where brand_id = $1 and generation > 0
+             union all select id, 'payout.created' from payouts where brand_id = $1
+             union all select id, 'payout.approved' from payouts where brand_id = $1 and approved_at is not null
+             union all select id, 'payout.' || lower(state) from payouts where brand_id = $1 and closed_at is not null) told
          where not exists (select from outbox o where o.brand_id = $1 and o.subject_id = told.id and o.topic = told.topic)",
     ),
 ];

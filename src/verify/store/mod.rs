@@ -1,5 +1,6 @@
 //! The invariants as SQL: each statement takes the brand and counts the rows that break the rule.
 
+mod books;
 mod log;
 
 use chrono::NaiveDate;
@@ -12,6 +13,7 @@ use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
 
+pub(super) use books::BOOK_INVARIANTS;
 pub(super) use log::{KEY_INVARIANTS, LOG_INVARIANTS};
 
 /// The name of each invariant, and the statement that counts its breaches.
@@ -50,50 +52,6 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          left join (select conversion_id, sum(amount_minor) as minor from refunds
                     where brand_id = $1 and conversion_id is not null group by conversion_id) r on r.conversion_id = c.id
          where c.brand_id = $1 and c.refunded_minor <> coalesce(r.minor, 0)",
-    ),
-    (
-        "account totals equal their entries",
-        "select count(*) as value from ledger_accounts a
-         left join (select account_id, sum(greatest(-amount_minor, 0)) as debit, sum(greatest(amount_minor, 0)) as credit
-                    from ledger_entries where brand_id = $1 group by account_id) e on e.account_id = a.id
-         where a.brand_id = $1 and (a.debit_minor <> coalesce(e.debit, 0) or a.credit_minor <> coalesce(e.credit, 0))",
-    ),
-    (
-        "the trial balance is zero in every currency",
-        "select count(*) as value from (
-             select currency from ledger_accounts where brand_id = $1 group by currency
-             having sum(credit_minor) <> sum(debit_minor)) broken",
-    ),
-    (
-        "transfers stay within one currency",
-        "select count(*) as value from ledger_transfers t
-         join ledger_accounts d on d.brand_id = t.brand_id and d.id = t.debit_account_id
-         join ledger_accounts c on c.brand_id = t.brand_id and c.id = t.credit_account_id
-         where t.brand_id = $1 and (t.currency <> d.currency or t.currency <> c.currency)",
-    ),
-    (
-        "no guarded account is overdrawn",
-        "select count(*) as value from ledger_accounts where brand_id = $1 and is_guarded and credit_minor < debit_minor",
-    ),
-    (
-        "escrow holds what is in escrow or held",
-        "select count(*) as value from (
-             select owner_id, currency, sum(minor) as minor from (
-                 select owner_id, currency, credit_minor - debit_minor as minor from ledger_accounts where brand_id = $1 and bucket = 'escrow'
-                 union all
-                 select coalesce(beneficiary_creator_id, beneficiary_member_id), currency, -(amount_minor - reversed_minor) from rewards
-                 where brand_id = $1 and state in ('ESCROWED', 'HELD') and kind in ('CREDIT', 'COMMISSION')) lines
-             group by owner_id, currency having sum(minor) <> 0) broken",
-    ),
-    (
-        "payable holds what is available",
-        "select count(*) as value from (
-             select owner_id, currency, sum(minor) as minor from (
-                 select owner_id, currency, credit_minor - debit_minor as minor from ledger_accounts where brand_id = $1 and bucket = 'payable'
-                 union all
-                 select coalesce(beneficiary_creator_id, beneficiary_member_id), currency, -(amount_minor - reversed_minor) from rewards
-                 where brand_id = $1 and state = 'AVAILABLE' and kind in ('CREDIT', 'COMMISSION')) lines
-             group by owner_id, currency having sum(minor) <> 0) broken",
     ),
     (
         "a member stands one below its referrer, on its path or on that of an anchor",

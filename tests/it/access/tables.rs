@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 48] = [
+pub const ALLOWED: [(&str, &str, &str); 54] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -48,6 +48,7 @@ pub const ALLOWED: [(&str, &str, &str); 48] = [
         "(input: {campaignId: \"campaign_00000000000000000000000000\", from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { activations }",
         "AGFNV",
     ),
+    ("payouts", " { nodes { id } }", "AGFNVC"),
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
     ("webhookSources", " { nodes { id } }", "A"),
@@ -94,6 +95,27 @@ pub const ALLOWED: [(&str, &str, &str); 48] = [
         "(input: {rewardId: \"reward_00000000000000000000000000\", reason: \"x\"}) { userErrors { code } }",
         "AF",
     ),
+    (
+        "createPayout",
+        "(input: {creatorId: \"creator_00000000000000000000000000\", currency: \"USD\", idempotencyKey: \"k\"}) { userErrors { code } }",
+        "AF",
+    ),
+    ("approvePayout", "(input: {payoutId: \"payout_00000000000000000000000000\"}) { userErrors { code } }", "AF"),
+    (
+        "cancelPayout",
+        "(input: {payoutId: \"payout_00000000000000000000000000\", reason: \"x\"}) { userErrors { code } }",
+        "AF",
+    ),
+    (
+        "markPayoutPaid",
+        "(input: {payoutId: \"payout_00000000000000000000000000\", providerReference: \"x\"}) { userErrors { code } }",
+        "AF",
+    ),
+    (
+        "markPayoutFailed",
+        "(input: {payoutId: \"payout_00000000000000000000000000\", reason: \"x\"}) { userErrors { code } }",
+        "AF",
+    ),
     ("createApiKey", "(input: {name: \"\", role: VIEWER}) { userErrors { code } }", "A"),
     ("revokeApiKey", "(input: {keyId: \"key_00000000000000000000000000\"}) { userErrors { code } }", "A"),
     ("createWebhookSource", "(input: {name: \"\"}) { userErrors { code } }", "A"),
@@ -122,7 +144,7 @@ pub const ALLOWED: [(&str, &str, &str); 48] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 64] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -200,6 +222,8 @@ pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
     ),
     ("rewards.filter.creatorId", Kind::Creator, "{ rewards(filter: {creatorId: \"ID\"}) { totalCount nodes { id } } }"),
     ("rewards.filter.memberId", Kind::Member, "{ rewards(filter: {memberId: \"ID\"}) { totalCount nodes { id } } }"),
+    ("payouts.filter.creatorId", Kind::Creator, "{ payouts(filter: {creatorId: \"ID\"}) { totalCount nodes { id } } }"),
+    ("payouts.filter.memberId", Kind::Member, "{ payouts(filter: {memberId: \"ID\"}) { totalCount nodes { id } } }"),
     (
         "fraudAlerts.filter.campaignId",
         Kind::Campaign,
@@ -300,6 +324,36 @@ pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
         "reverseReward.input.rewardId",
         Kind::Reward,
         "mutation { reverseReward(input: {rewardId: \"ID\", reason: \"x\"}) { reward { id } userErrors { code path message } } }",
+    ),
+    (
+        "createPayout.input.creatorId",
+        Kind::Creator,
+        "mutation { createPayout(input: {creatorId: \"ID\", currency: \"USD\", idempotencyKey: \"ID\"}) { payout { id } userErrors { code path message } } }",
+    ),
+    (
+        "createPayout.input.memberId",
+        Kind::Member,
+        "mutation { createPayout(input: {memberId: \"ID\", currency: \"USD\", idempotencyKey: \"ID\"}) { payout { id } userErrors { code path message } } }",
+    ),
+    (
+        "approvePayout.input.payoutId",
+        Kind::Payout,
+        "mutation { approvePayout(input: {payoutId: \"ID\"}) { payout { id } userErrors { code path message } } }",
+    ),
+    (
+        "cancelPayout.input.payoutId",
+        Kind::Payout,
+        "mutation { cancelPayout(input: {payoutId: \"ID\", reason: \"x\"}) { payout { id } userErrors { code path message } } }",
+    ),
+    (
+        "markPayoutPaid.input.payoutId",
+        Kind::Payout,
+        "mutation { markPayoutPaid(input: {payoutId: \"ID\", providerReference: \"x\"}) { payout { id } userErrors { code path message } } }",
+    ),
+    (
+        "markPayoutFailed.input.payoutId",
+        Kind::Payout,
+        "mutation { markPayoutFailed(input: {payoutId: \"ID\", reason: \"x\"}) { payout { id } userErrors { code path message } } }",
     ),
     (
         "createApiKey.input.creatorId",

@@ -58,7 +58,7 @@ async fn moments_beyond_the_calendar_are_refused() {
     let mut forged = Vec::from(i64::to_be_bytes(-210_866_803_200_000_001));
     forged.extend([0; 16]);
     let cursor = URL_SAFE_NO_PAD.encode(forged);
-    for list in ["creators", "campaigns", "members", "attributionRecords", "rewards", "events"] {
+    for list in ["creators", "campaigns", "members", "attributionRecords", "rewards", "payouts", "events"] {
         let query = format!("query($c: String) {{ {list}(before: $c) {{ nodes {{ id }} }} }}");
         assert_eq!(codes(&app.gql(&query, json!({ "c": cursor })).await), ["INVALID"], "{list}");
     }

@@ -1,0 +1,124 @@
+//! F17, the bank test: many hands grant, release, take back and pay out whatever comes to their minds, on few accounts and a budget that
+//! runs out, while somebody sums. Every sum is zero. `GRAPEVINE_TEST_LEDGER_STEPS` says how much each hand does, `GRAPEVINE_TEST_SEED` what.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use grapevine::base::{Chance, Error, Result, SeededChance};
+use uuid::Uuid;
+
+use super::{Desk, creator};
+
+const HANDS: u64 = 6;
+
+pub fn steps(default: usize) -> usize {
+    std::env::var("GRAPEVINE_TEST_LEDGER_STEPS").map_or(default, |text| text.parse().unwrap())
+}
+
+struct Dice(SeededChance);
+
+impl Dice {
+    fn below(&self, end: usize) -> usize {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        usize::try_from(u64::from_be_bytes(bytes) % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    /// One of the latest, so that steps meet.
+    fn pick(&self, from: &Mutex<Vec<Uuid>>) -> Option<Uuid> {
+        let from = from.lock().unwrap();
+        let recent = from.len().min(12);
+        (recent > 0).then(|| from[from.len() - 1 - self.below(recent)])
+    }
+}
+
+/// What all hands know of.
+#[derive(Default)]
+struct Known {
+    rewards: Mutex<Vec<Uuid>>,
+    payouts: Mutex<Vec<Uuid>>,
+}
+
+/// What was refused came too late or asked too much; what failed of the moment was tried five times. Nothing else may happen.
+fn settle<T>(result: Result<T>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
+        Err(Error::Refused(_)) => None,
+        Err(error) if error.is_transient() => None,
+        Err(error) => panic!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string)),
+    }
+}
+
+async fn step(desk: &Desk, dice: &Dice, known: &Known) {
+    let (reward, payout) = (dice.pick(&known.rewards), dice.pick(&known.payouts));
+    let somebody = creator(1 + dice.below(3) as u128);
+    match (dice.below(12), reward, payout) {
+        (0..4, ..) => {
+            let minor = i64::try_from(1 + dice.below(40_000)).unwrap();
+            let made = settle(desk.try_issue(somebody, minor).await);
+            known.rewards.lock().unwrap().extend(made);
+        }
+        (4 | 5, Some(id), _) => {
+            settle(desk.try_release(id).await);
+        }
+        (6 | 7, Some(id), _) => {
+            settle(desk.try_reverse(id).await);
+        }
+        (8, ..) => {
+            let made = settle(desk.try_draft(&super::all_of(somebody)).await);
+            known.payouts.lock().unwrap().extend(made);
+        }
+        (9, _, Some(id)) => {
+            settle(desk.try_approve(id).await);
+        }
+        (10, _, Some(id)) => {
+            settle(desk.try_fail(id).await);
+        }
+        (11, _, Some(id)) if dice.below(2) == 0 => {
+            settle(desk.try_pay(id).await);
+        }
+        (11, _, Some(id)) => {
+            settle(desk.try_cancel(id).await);
+        }
+        _ => {}
+    }
+}
+
+/// Sums over and over until the hands rest, each time with one statement, and returns how often.
+async fn keep_summing(desk: &Desk, has_ended: &AtomicBool) -> usize {
+    let mut count = 0;
+    while !has_ended.load(Ordering::Relaxed) {
+        let sum = "select coalesce(sum(credit_minor - debit_minor), 0)::int8 as count from ledger_accounts";
+        assert_eq!(desk.sql_count(sum).await, 0);
+        let overdrawn = "select count(*) from ledger_accounts where is_guarded and credit_minor < debit_minor";
+        assert_eq!(desk.sql_count(overdrawn).await, 0);
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_many_hands_do_at_once_every_sum_is_zero() {
+    let seed = std::env::var("GRAPEVINE_TEST_SEED").map_or(17, |text| text.parse::<u64>().unwrap());
+    let (desk, known, has_ended) = (&Desk::open().await, &Known::default(), &AtomicBool::new(false));
+    let hand = |number: u64| async move {
+        let dice = Dice(SeededChance::from_seed(seed + number));
+        for _ in 0..steps(120) {
+            step(desk, &dice, known).await;
+        }
+    };
+    let work = async {
+        futures_util::future::join_all((0..HANDS).map(hand)).await;
+        has_ended.store(true, Ordering::Relaxed);
+    };
+    let (sum_count, ()) = tokio::join!(keep_summing(desk, has_ended), work);
+    assert!(sum_count > 10, "nobody looked while the hands worked: {sum_count}");
+    for (what, count) in [
+        ("rewards", "select count(*) from rewards where state = 'PAID'"),
+        ("payouts", "select count(*) from payouts where state = 'PAID'"),
+        ("failures", "select count(*) from payouts where state = 'FAILED'"),
+        ("debts", "select count(*) from ledger_transfers where kind = 'NET'"),
+    ] {
+        assert!(desk.sql_count(count).await > 0, "the hands were too tame: no {what}");
+    }
+}
