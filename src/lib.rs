@@ -41,6 +41,7 @@ pub mod rewards;
 pub mod cohorts;
 
 // Wide readers.
+pub mod deliveries;
 pub mod verify;
 
 // Doors.

@@ -48,6 +48,7 @@ kinds! {
     Alert = "alert",
     Event = "event",
     Source = "source",
+    Endpoint = "endpoint",
     PlatformAccount = "account",
 }
 

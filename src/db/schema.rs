@@ -580,6 +580,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook_deliveries (brand_id, endpoint_id, seq) {
+        brand_id -> Uuid,
+        endpoint_id -> Uuid,
+        seq -> Int8,
+        message_id -> Uuid,
+        kind -> Text,
+        payload -> Text,
+        state -> Text,
+        attempt_count -> Int2,
+        next_attempt_at -> Nullable<Timestamptz>,
+        last_attempt_at -> Nullable<Timestamptz>,
+        last_status -> Nullable<Int2>,
+        last_error -> Nullable<Text>,
+        delivered_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook_endpoints (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        url -> Text,
+        kinds -> Array<Nullable<Text>>,
+        secret_sealed -> Bytea,
+        previous_secret_sealed -> Nullable<Bytea>,
+        previous_expires_at -> Nullable<Timestamptz>,
+        taken_seq -> Int8,
+        created_at -> Timestamptz,
+        failing_since -> Nullable<Timestamptz>,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     webhook_sources (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
