@@ -40,6 +40,8 @@ mod reward_changes;
 mod rewards;
 mod scan;
 mod subscriptions;
+mod webhook_endpoint_changes;
+mod webhook_endpoints;
 mod webhook_sources;
 
 use async_graphql::{MergedObject, SDLExportOptions};
@@ -81,6 +83,7 @@ pub struct Query(
     fraud::FraudQuery,
     events::EventQuery,
     webhook_sources::WebhookSourceQuery,
+    webhook_endpoints::WebhookEndpointQuery,
     platforms::PlatformQuery,
 );
 
@@ -95,6 +98,7 @@ pub struct Mutation(
     reward_changes::RewardMutation,
     keys::KeyMutation,
     webhook_sources::WebhookSourceMutation,
+    webhook_endpoint_changes::WebhookEndpointMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
     event_changes::EventMutation,

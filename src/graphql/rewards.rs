@@ -202,7 +202,7 @@ pub struct RewardFilter {
 
 impl RewardFilter {
     /// Reads the identifiers, and narrows the filter to what the bearer may see.
-    fn read(self, request: &RequestContext) -> base::Result<reads::RewardFilter> {
+    pub fn read(self, request: &RequestContext) -> base::Result<reads::RewardFilter> {
         let id = |kind, id: &Option<ID>, field: &str| parse_id_opt(kind, id.as_ref(), &["filter", field]);
         Ok(reads::RewardFilter {
             states: self.state.unwrap_or_default().into_iter().map(Into::into).collect(),

@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 46] = [
+pub const ALLOWED: [(&str, &str, &str); 52] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -46,6 +46,7 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
     ("webhookSources", " { nodes { id } }", "A"),
+    ("webhookEndpoints", " { nodes { id } }", "A"),
     ("platformHealth", " { state }", "AGFNV"),
     ("createCreator", "(input: {handle: \"\"}) { userErrors { code } }", "AG"),
     (
@@ -97,6 +98,22 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
         "(input: {sourceId: \"source_00000000000000000000000000\"}) { userErrors { code } }",
         "A",
     ),
+    ("createWebhookEndpoint", "(input: {url: \"https://x.example\", kinds: []}) { userErrors { code } }", "A"),
+    (
+        "updateWebhookEndpoint",
+        "(input: {endpointId: \"endpoint_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
+    (
+        "rotateWebhookEndpointSecret",
+        "(input: {endpointId: \"endpoint_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
+    (
+        "replayWebhookDeliveries",
+        "(input: {endpointId: \"endpoint_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
     (
         "reviewFraudAlert",
         "(input: {alertId: \"alert_00000000000000000000000000\", verdict: DISMISS, note: \"x\"}) { userErrors { code } }",
@@ -107,12 +124,13 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
     ("discardEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("updateBrand", "(input: {allowedHosts: [\"*\"]}) { userErrors { code } }", "A"),
     ("fraudAlerts", "", "AGFNVB"),
+    ("rewards", "", "AGFNVC"),
     ("attributionRecords", "", "AGFNVC"),
 ];
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 58] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -300,6 +318,21 @@ pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
         "rotateWebhookSecret.input.sourceId",
         Kind::Source,
         "mutation { rotateWebhookSecret(input: {sourceId: \"ID\"}) { secret source { id } userErrors { code path message } } }",
+    ),
+    (
+        "updateWebhookEndpoint.input.endpointId",
+        Kind::Endpoint,
+        "mutation { updateWebhookEndpoint(input: {endpointId: \"ID\", enabled: false}) { endpoint { id } userErrors { code path message } } }",
+    ),
+    (
+        "rotateWebhookEndpointSecret.input.endpointId",
+        Kind::Endpoint,
+        "mutation { rotateWebhookEndpointSecret(input: {endpointId: \"ID\"}) { secret endpoint { id } userErrors { code path message } } }",
+    ),
+    (
+        "replayWebhookDeliveries.input.endpointId",
+        Kind::Endpoint,
+        "mutation { replayWebhookDeliveries(input: {endpointId: \"ID\"}) { replay { queued } userErrors { code path message } } }",
     ),
     (
         "reviewFraudAlert.input.alertId",
