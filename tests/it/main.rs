@@ -9,6 +9,7 @@ mod attribution_peers;
 mod codes;
 mod cohorts;
 mod database;
+mod deliveries;
 mod demo;
 mod faults;
 mod flows;
