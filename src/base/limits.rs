@@ -181,6 +181,9 @@ pub const STATEMENT_TIMEOUT_MS: u64 = 10_000;
 /// its transaction, for as long.
 pub const IDLE_IN_TRANSACTION_MS: u64 = 5_000;
 
+/// Transfers of the ledger's chain that are read together.
+pub const CHAIN_ROWS_MAX: i64 = 5_000;
+
 /// Links in one `generateLinks`.
 pub const LINKS_PER_REQUEST_MAX: usize = 1_000;
 /// Lifetime of a link when the caller does not say: 7 days.

@@ -319,6 +319,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_chains (brand_id) {
+        brand_id -> Uuid,
+        seq -> Int8,
+        hash -> Bytea,
+    }
+}
+
+diesel::table! {
     ledger_transfers (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -331,6 +339,8 @@ diesel::table! {
         campaign_id -> Nullable<Uuid>,
         reverses_id -> Nullable<Uuid>,
         posted_at -> Timestamptz,
+        chain_seq -> Nullable<Int8>,
+        chain_hash -> Nullable<Bytea>,
     }
 }
 

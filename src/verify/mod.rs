@@ -1,5 +1,5 @@
 //! Checks every data invariant on a live database. It never mends what it finds.
-//! Start with `store.rs`: each invariant is one statement that counts the rows which break it.
+//! Start with `store.rs`: each invariant is one statement that counts the rows which break it. The ledger's chain is `ledger`'s to check.
 
 mod store;
 
@@ -12,9 +12,13 @@ use crate::base::Result;
 use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
 use crate::kv::Kv;
+use crate::ledger;
 
 /// Entries of a stream that are compared at once.
 const STREAM_BATCH: usize = 1_000;
+
+/// The invariant of the ledger's hashes, which are taken again one by one.
+const CHAIN: &str = "the ledger's chain of hashes is whole";
 
 /// One invariant and how many rows break it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -38,6 +42,8 @@ async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings:
         let breach_count = store::count(conn, &brand.scope(), statement).await?;
         findings.push(Finding { brand: brand.slug.clone(), invariant, breach_count });
     }
+    let breach_count = ledger::reads::broken_links(conn, &brand.scope()).await?;
+    findings.push(Finding { brand: brand.slug.clone(), invariant: CHAIN, breach_count });
     let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
     let since =
         [(store::KEY_INVARIANTS, day(EVENT_KEY_DAYS - 1)), (store::INVARIANTS_OF_THE_DAY, day(ACTIVITY_DAYS_KEPT / 2))];

@@ -19,6 +19,7 @@ mod graphql;
 mod http;
 mod import;
 mod kit;
+mod ledger_chain;
 mod platforms;
 mod schema;
 mod tidy;
