@@ -2,6 +2,7 @@
 //! process is tried again once its claim is over: the same message under the same name, never none.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use scoped_futures::ScopedFutureExt;
@@ -31,6 +32,7 @@ pub struct Courier {
     pub(super) keyring: Keyring,
     db: Db,
     postman: Arc<Postman>,
+    counts: Arc<[AtomicU64; 3]>,
 }
 
 /// What one call of [`Courier::send_next`] did.
@@ -48,7 +50,7 @@ impl Courier {
     /// Opens no connection yet. `allows_private` sends to addresses of our own network too.
     #[must_use]
     pub fn new(db: Db, env: Env, keyring: Keyring, allows_private: bool) -> Self {
-        Self { env, keyring, db, postman: Arc::new(Postman::new(allows_private)) }
+        Self { env, keyring, db, postman: Arc::new(Postman::new(allows_private)), counts: Arc::default() }
     }
 
     pub(super) fn allows_private(&self) -> bool {
@@ -78,7 +80,15 @@ impl Courier {
         let answer = self.postman.post(&parcel.url, &headers, parcel.payload).await;
         let try_made = Try { endpoint_id, seq: parcel.seq, attempt_count: parcel.attempt_count };
         self.settle(scope, &try_made, &answer).await?;
-        Ok(if matches!(answer, Answer::Taken { .. }) { Sent::Taken } else { Sent::Refused })
+        let sent = if matches!(answer, Answer::Taken { .. }) { Sent::Taken } else { Sent::Refused };
+        self.counts[sent as usize].fetch_add(1, Ordering::Relaxed);
+        Ok(sent)
+    }
+
+    /// How many tries of this process ended so.
+    #[must_use]
+    pub fn count(&self, sent: Sent) -> u64 {
+        self.counts[sent as usize].load(Ordering::Relaxed)
     }
 
     /// The headers, signed with every secret that counts now, the newest first.

@@ -19,6 +19,7 @@ use super::auth::{authenticate, bearer};
 use super::house::House;
 use super::serve::Peer;
 use crate::access::Permission;
+use crate::deliveries::Sent;
 use crate::outbound::{BreakerState, CallOutcome};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,6 +60,11 @@ struct PlatformLabels {
     platform: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SentLabels {
+    outcome: &'static str,
+}
+
 /// The door's counters.
 pub(super) struct Metrics {
     registry: Registry,
@@ -73,6 +79,7 @@ pub(super) struct Metrics {
     limits_local: Counter,
     calls: Family<CallLabels, Counter>,
     breakers: Family<PlatformLabels, Gauge>,
+    webhooks: Family<SentLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -105,6 +112,8 @@ impl Default for Metrics {
         let breakers = Family::default();
         let help = "Whether a platform is asked: 0 closed, 1 half open, 2 open";
         registry.register("platform_breaker", help, breakers.clone());
+        let webhooks = Family::default();
+        registry.register("webhooks_sent", "Tries to send a webhook by how they ended", webhooks.clone());
         Self {
             registry,
             requests,
@@ -118,6 +127,7 @@ impl Default for Metrics {
             limits_local,
             calls,
             breakers,
+            webhooks,
         }
     }
 }
@@ -171,6 +181,9 @@ impl Metrics {
         }
         catch_up(&self.limits_local, house.app.limiter.local_count());
         self.catch_up_calls(house);
+        for (sent, outcome) in [(Sent::Taken, "taken"), (Sent::Refused, "refused")] {
+            catch_up(&self.webhooks.get_or_create(&SentLabels { outcome }), house.app.courier.count(sent));
+        }
         self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry).ok().map(|()| text)

@@ -109,7 +109,7 @@ async fn told(app: &TestApp, after: &str, filter: Value, count: usize) -> Vec<Va
     let context = RequestContext::new(app, app.scope.clone());
     let schema = schema(App::clone(app));
     let stream = schema.execute_stream(Request::new(query).variables(variables).data(context));
-    let read = |response| serde_json::to_value(response).unwrap()["data"]["rewards"].take();
+    let read = |response: async_graphql::Response| serde_json::to_value(response).unwrap()["data"]["rewards"].take();
     stream.take(count).map(read).collect().await
 }
 
