@@ -34,6 +34,8 @@ const server = createServer(async (request, response) => {
   if (status === 0) waiting.push(response);
   else response.writeHead(status, { location: '/elsewhere' }).end('noted');
 });
+// A connection that ends while the next request is on its way would be a failure that no test means.
+server.keepAliveTimeout = 120_000;
 server.listen(0, '127.0.0.1', () => print({ port: server.address().port }));
 
 for await (const line of createInterface({ input: process.stdin })) {
