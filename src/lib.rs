@@ -42,6 +42,7 @@ pub mod payouts;
 pub mod cohorts;
 
 // Wide readers.
+pub mod deliveries;
 pub mod verify;
 
 // Doors.

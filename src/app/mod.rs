@@ -6,6 +6,7 @@ use crate::access::{KeyCache, Keyring};
 use crate::base::{Env, Result};
 use crate::config::Settings;
 use crate::db::Db;
+use crate::deliveries::Courier;
 use crate::ingest::Door;
 use crate::kv::{Kv, Limiter};
 use crate::outbound::{Desk, Outbound};
@@ -27,6 +28,7 @@ pub struct Parts {
     pub feed: Feed,
     pub limiter: Limiter,
     pub outbound: Outbound,
+    pub courier: Courier,
 }
 
 impl std::ops::Deref for App {
@@ -47,7 +49,8 @@ impl App {
         let feed = Feed::new(kv.clone());
         let limiter = Limiter::new(kv.clone(), &settings.rate_limits);
         let (outbound, keys) = (Outbound::new(&env, &settings.platforms), KeyCache::default());
-        Ok(Self(Arc::new(Parts { env, settings, db, kv, keyring, keys, door, feed, limiter, outbound })))
+        let courier = Courier::new(db.clone(), env.clone(), keyring.clone(), settings.webhook_private_addresses);
+        Ok(Self(Arc::new(Parts { env, settings, db, kv, keyring, keys, door, feed, limiter, outbound, courier })))
     }
 
     /// What platforms are asked with.

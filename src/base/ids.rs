@@ -49,6 +49,7 @@ kinds! {
     Alert = "alert",
     Event = "event",
     Source = "source",
+    Endpoint = "endpoint",
     PlatformAccount = "account",
 }
 

@@ -95,6 +95,37 @@ pub const LEASE_HOURS_LEFT_MIN: i64 = 24;
 /// How long a hub may take to answer before it is asked again.
 pub const LEASE_RETRY_MINUTES: i64 = 60;
 
+/// Endpoints of one brand that webhooks go out to.
+pub const WEBHOOK_ENDPOINTS_MAX: i64 = 16;
+/// Kinds that one endpoint asks for.
+pub const WEBHOOK_KINDS_MAX: usize = 20;
+/// Entries of the outbox that become deliveries of one endpoint in one transaction.
+pub const DELIVERIES_TAKEN_MAX: i64 = 500;
+/// Deliveries that wait for one endpoint; what comes after them waits in the outbox.
+pub const DELIVERIES_PENDING_MAX: i64 = 10_000;
+/// Deliveries that one turn sends to an endpoint, one after the other.
+pub const DELIVERIES_PER_TURN_MAX: usize = 100;
+/// Endpoints that one process sends to at the same time.
+pub const DELIVERY_TURNS_MAX: usize = 256;
+/// How long an endpoint may take to answer.
+pub const DELIVERY_MS: u64 = 15_000;
+/// How long the rest of its answer is waited for, which nobody reads.
+pub const DELIVERY_REST_MS: u64 = 1_000;
+/// What an endpoint may answer: it is read so that the connection can be used again, and forgotten.
+pub const DELIVERY_ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// How long a try may be out before it counts as lost, with the process that made it.
+pub const DELIVERY_LEASE_SECONDS: i64 = 60;
+/// How long an endpoint may ask to be left alone.
+pub const DELIVERY_RETRY_AFTER_SECONDS_MAX: i64 = 24 * 3_600;
+/// How long every try may fail before an endpoint is disabled: less than the schedule of one delivery takes.
+pub const ENDPOINT_FAILING_HOURS_MAX: i64 = 72;
+/// Days for which deliveries are kept that are done with.
+pub const DELIVERY_DAYS_KEPT: i64 = 30;
+/// Deliveries that are forgotten at once.
+pub const DELIVERIES_FORGOTTEN_MAX: i64 = 10_000;
+/// Deliveries that one replay sends again.
+pub const DELIVERIES_REPLAYED_MAX: i64 = 1_000;
+
 /// Events that wait for the group commit before the door answers 503.
 pub const INGEST_QUEUE_MAX: usize = 10_000;
 /// Events of one group commit.
@@ -149,6 +180,9 @@ pub const STATEMENT_TIMEOUT_MS: u64 = 10_000;
 /// How long a process may think within a transaction. One that is stopped or cut off holds a shard, and every reader of the log below
 /// its transaction, for as long.
 pub const IDLE_IN_TRANSACTION_MS: u64 = 5_000;
+
+/// Transfers of the ledger's chain that are read together.
+pub const CHAIN_ROWS_MAX: i64 = 5_000;
 
 /// Links in one `generateLinks`.
 pub const LINKS_PER_REQUEST_MAX: usize = 1_000;

@@ -54,6 +54,9 @@ pub struct Flags {
     /// Milliseconds that a request waits for Redis to count it [default: 5]
     #[arg(long, global = true, value_name = "MS")]
     rate_limit_wait_ms: Option<String>,
+    /// Whether webhooks may go to private addresses: allowed or refused [default: refused]
+    #[arg(long, global = true, value_name = "WORD")]
+    webhook_private_addresses: Option<String>,
     /// What is logged [default: info]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
@@ -80,6 +83,7 @@ impl Flags {
             (Key::KeyCostPerMinute, &self.key_cost_per_minute),
             (Key::AddressClicksPerMinute, &self.address_clicks_per_minute),
             (Key::RateLimitWaitMs, &self.rate_limit_wait_ms),
+            (Key::WebhookPrivateAddresses, &self.webhook_private_addresses),
             (Key::Log, &self.log),
             (Key::LogFormat, &self.log_format),
         ];

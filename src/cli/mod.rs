@@ -59,7 +59,7 @@ enum Command {
     /// Import a file of history; what is turned away is told line by line in FILE.rejected.csv
     #[command(subcommand)]
     Import(import::ImportCommand),
-    /// Write what finance keeps as a file, row by row
+    /// Write what others read on as a file, row by row
     #[command(subcommand)]
     Export(export::ExportCommand),
     /// Take quarantined and dead events in again, with today's rules and names, or give them up

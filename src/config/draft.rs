@@ -46,6 +46,7 @@ pub struct Draft {
     pub events_retention_days: Option<u64>,
     pub rate_limits: RateLimits,
     pub platforms: PlatformSettings,
+    pub webhook_private_addresses: bool,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -91,6 +92,7 @@ impl Draft {
             events_retention_days: take(&mut values, Key::EventsRetentionDays, retention_days)?,
             rate_limits: rate_limits(&mut values)?,
             platforms: platform_settings(&mut values)?,
+            webhook_private_addresses: take(&mut values, Key::WebhookPrivateAddresses, is_allowed)?.unwrap_or(false),
             log: take(&mut values, Key::Log, log)?.unwrap_or_else(|| LOG.to_owned()),
             log_format: take(&mut values, Key::LogFormat, log_format)?.unwrap_or(LogFormat::Text),
         })
@@ -124,6 +126,7 @@ impl Draft {
             events_retention_days: self.events_retention_days,
             rate_limits: self.rate_limits,
             platforms: self.platforms.clone(),
+            webhook_private_addresses: self.webhook_private_addresses,
         }
     }
 }
@@ -197,6 +200,14 @@ pub(super) fn secret(text: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
+}
+
+fn is_allowed(text: &str) -> Option<bool> {
+    match text {
+        "allowed" => Some(true),
+        "refused" => Some(false),
+        _ => None,
+    }
 }
 
 fn data_dir(text: &str) -> Option<PathBuf> {

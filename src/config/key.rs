@@ -27,6 +27,7 @@ pub enum Key {
     TiktokApiUrl,
     TiktokAccessToken,
     PlatformTimeoutMs,
+    WebhookPrivateAddresses,
     Log,
     LogFormat,
 }
@@ -40,7 +41,7 @@ pub(super) fn is_reserved(name: &str) -> bool {
 }
 
 impl Key {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Listen,
         Self::PublicUrl,
         Self::TrustedProxyCount,
@@ -65,6 +66,7 @@ impl Key {
         Self::TiktokApiUrl,
         Self::TiktokAccessToken,
         Self::PlatformTimeoutMs,
+        Self::WebhookPrivateAddresses,
         Self::Log,
         Self::LogFormat,
     ];
@@ -97,6 +99,7 @@ impl Key {
             Self::TiktokApiUrl => "tiktok_api_url",
             Self::TiktokAccessToken => "tiktok_access_token",
             Self::PlatformTimeoutMs => "platform_timeout_ms",
+            Self::WebhookPrivateAddresses => "webhook_private_addresses",
             Self::Log => "log",
             Self::LogFormat => "log_format",
         }
@@ -154,6 +157,7 @@ impl Key {
                 "1 to 1000 visible ASCII characters"
             }
             Self::PlatformTimeoutMs => "a whole number of milliseconds from 100 to 60000",
+            Self::WebhookPrivateAddresses => "allowed or refused",
             Self::Log => "a filter such as info or grapevine=debug,info",
             Self::LogFormat => "text or json",
         }

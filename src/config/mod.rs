@@ -44,4 +44,6 @@ pub struct Settings {
     pub events_retention_days: Option<u64>,
     pub rate_limits: RateLimits,
     pub platforms: PlatformSettings,
+    /// Whether webhooks may go to addresses of our own network, and to this machine without TLS.
+    pub webhook_private_addresses: bool,
 }

@@ -48,6 +48,10 @@ fn line(draft: &Draft, key: Key) -> String {
             let shown = |text: &str| if key.is_credential() { MASK.to_owned() } else { text.to_owned() };
             (draft.platforms.get(key).map(shown), "this platform is not asked about accounts")
         }
+        Key::WebhookPrivateAddresses => {
+            let shown = if draft.webhook_private_addresses { "allowed" } else { "refused" };
+            (Some(shown.to_owned()), "")
+        }
         Key::Log => (Some(draft.log.clone()), ""),
         Key::LogFormat => (Some(log_format(draft.log_format).to_owned()), ""),
     };

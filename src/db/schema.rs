@@ -319,6 +319,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_chains (brand_id) {
+        brand_id -> Uuid,
+        seq -> Int8,
+        hash -> Bytea,
+    }
+}
+
+diesel::table! {
     ledger_transfers (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -331,6 +339,8 @@ diesel::table! {
         campaign_id -> Nullable<Uuid>,
         reverses_id -> Nullable<Uuid>,
         posted_at -> Timestamptz,
+        chain_seq -> Nullable<Int8>,
+        chain_hash -> Nullable<Bytea>,
     }
 }
 
@@ -576,6 +586,42 @@ diesel::table! {
         decision -> Text,
         channel -> Nullable<Text>,
         ad_clicks -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (brand_id, endpoint_id, seq) {
+        brand_id -> Uuid,
+        endpoint_id -> Uuid,
+        seq -> Int8,
+        message_id -> Uuid,
+        kind -> Text,
+        payload -> Text,
+        state -> Text,
+        attempt_count -> Int2,
+        next_attempt_at -> Nullable<Timestamptz>,
+        last_attempt_at -> Nullable<Timestamptz>,
+        last_status -> Nullable<Int2>,
+        last_error -> Nullable<Text>,
+        delivered_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook_endpoints (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        url -> Text,
+        kinds -> Array<Nullable<Text>>,
+        secret_sealed -> Bytea,
+        previous_secret_sealed -> Nullable<Bytea>,
+        previous_expires_at -> Nullable<Timestamptz>,
+        taken_seq -> Int8,
+        created_at -> Timestamptz,
+        failing_since -> Nullable<Timestamptz>,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
     }
 }
 

@@ -10,6 +10,8 @@ use crate::access::Scope;
 use crate::attribution::reads::{self as attribution, AttributionRecord, RecordFilter, RecordParent};
 use crate::base::{Currency, Money, Page, Result, Slice};
 use crate::db::Conn;
+use crate::deliveries::reads as deliveries;
+use crate::deliveries::{Delivery, DeliveryState};
 use crate::fraud::reads::{self as fraud, Metrics, MetricsParent};
 use crate::journeys::Conversion;
 use crate::ledger;
@@ -158,4 +160,44 @@ pub async fn ledger_entries(
         by_reward.entry(entry.reward_id).or_default().push(entry);
     }
     Ok(by_reward)
+}
+
+/// One endpoint's page of deliveries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryPageKey {
+    pub endpoint_id: Uuid,
+    /// Sorted; empty: in any.
+    pub states: Vec<DeliveryState>,
+    pub page: Page,
+}
+
+/// The key of one endpoint's count, by states.
+pub type DeliveryCountKey = (Uuid, Vec<DeliveryState>);
+
+pub async fn delivery_pages(
+    conn: &mut Conn,
+    scope: &Scope,
+    keys: &[DeliveryPageKey],
+) -> Result<HashMap<DeliveryPageKey, Slice<Delivery>>> {
+    let mut pages = HashMap::new();
+    for ((states, page), keys) in by_arguments(keys, |key| (&key.states, key.page)) {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.endpoint_id).collect();
+        let mut found = deliveries::deliveries_of_endpoints(conn, scope, &ids, states, &page).await?;
+        pages.extend(keys.into_iter().filter_map(|key| Some((key.clone(), found.remove(&key.endpoint_id)?))));
+    }
+    Ok(pages)
+}
+
+pub async fn delivery_counts(
+    conn: &mut Conn,
+    scope: &Scope,
+    keys: &[DeliveryCountKey],
+) -> Result<HashMap<DeliveryCountKey, i64>> {
+    let mut counts = HashMap::new();
+    for (states, keys) in by_arguments(keys, |key| &key.1) {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let found = deliveries::delivery_counts(conn, scope, &ids, states).await?;
+        counts.extend(keys.into_iter().filter_map(|key| Some((key.clone(), *found.get(&key.0)?))));
+    }
+    Ok(counts)
 }

@@ -12,7 +12,9 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use uuid::Uuid;
 
-use super::batches::{self, LinePageKey, MemberPageKey, MetricsKey, PayoutPageKey, RecordPageKey};
+use super::batches::{
+    self, DeliveryCountKey, DeliveryPageKey, LinePageKey, MemberPageKey, MetricsKey, PayoutPageKey, RecordPageKey,
+};
 use super::errors::Shared;
 use crate::access::Scope;
 use crate::attribution::reads::{self as attribution, AttributionRecord, Touchpoint};
@@ -20,6 +22,7 @@ use crate::base::{ListKey, Money, Result, Slice};
 use crate::campaigns::{self, Campaign, Policies};
 use crate::creators::{self, Creator, Performance, PerformanceQuery, PlatformAccount};
 use crate::db::{Conn, Db};
+use crate::deliveries::Delivery;
 use crate::events::reads::{self as events, InboundEvent};
 use crate::fraud::reads::{self as fraud, FraudAlert, Judgement, Metrics};
 use crate::journeys::Conversion;
@@ -178,6 +181,10 @@ loaders! {
     source_names: Uuid => String = events::source_names;
     links_of_creators: ListKey => Vec<Link> = links::of_creators;
     link_counts: Uuid => i64 = links::counts_of_creators;
+    /// The last deliveries to a webhook endpoint.
+    delivery_pages: DeliveryPageKey => Slice<Delivery> = batches::delivery_pages;
+    /// How many deliveries a webhook endpoint has.
+    delivery_counts: DeliveryCountKey => i64 = batches::delivery_counts;
 }
 
 async fn spent(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<HashMap<Uuid, Vec<Money>>> {

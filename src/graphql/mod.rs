@@ -43,6 +43,8 @@ mod reward_simulations;
 mod rewards;
 mod scan;
 mod subscriptions;
+mod webhook_endpoint_changes;
+mod webhook_endpoints;
 mod webhook_sources;
 
 use async_graphql::{MergedObject, SDLExportOptions};
@@ -86,6 +88,7 @@ pub struct Query(
     fraud::FraudQuery,
     events::EventQuery,
     webhook_sources::WebhookSourceQuery,
+    webhook_endpoints::WebhookEndpointQuery,
     platforms::PlatformQuery,
 );
 
@@ -101,6 +104,7 @@ pub struct Mutation(
     payout_changes::PayoutMutation,
     keys::KeyMutation,
     webhook_sources::WebhookSourceMutation,
+    webhook_endpoint_changes::WebhookEndpointMutation,
     fraud::FraudMutation,
     ingest::IngestMutation,
     event_changes::EventMutation,

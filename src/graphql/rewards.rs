@@ -11,7 +11,7 @@ use super::links::LinkOwner;
 use super::scalars::Money;
 use super::{Campaign, Member, RequestContext, RequestExt, RewardKind};
 use crate::access::Permission;
-use crate::base::{self, Kind, Page, Slice, TypeId};
+use crate::base::{self, Kind, Page, Slice};
 use crate::ledger;
 use crate::rewards::reads::{self, reward_count, reward_page};
 use crate::rewards::{self, Beneficiary};
@@ -68,17 +68,10 @@ pub struct LedgerEntry {
 
 impl LedgerEntry {
     fn of(entry: &ledger::Entry) -> base::Result<Self> {
-        let kind = match entry.owner_kind.as_str() {
-            "campaign" => Kind::Campaign,
-            "creator" => Kind::Creator,
-            "member" => Kind::Member,
-            _ => Kind::Brand,
-        };
-        let owner = TypeId::new(kind.prefix(), entry.owner_id);
         let currency = entry.currency.parse();
         let currency = currency.map_err(|error| base::Error::fault("reading an entry's currency", error))?;
         Ok(Self {
-            account: format!("{}:{}:{owner}", entry.bucket, entry.owner_kind),
+            account: ledger::account_name(&entry.bucket, &entry.owner_kind, entry.owner_id),
             amount: base::Money::new(entry.amount_minor, currency).into(),
             posted_at: entry.posted_at,
         })
@@ -202,7 +195,7 @@ pub struct RewardFilter {
 
 impl RewardFilter {
     /// Reads the identifiers, and narrows the filter to what the bearer may see.
-    fn read(self, request: &RequestContext) -> base::Result<reads::RewardFilter> {
+    pub fn read(self, request: &RequestContext) -> base::Result<reads::RewardFilter> {
         let id = |kind, id: &Option<ID>, field: &str| parse_id_opt(kind, id.as_ref(), &["filter", field]);
         Ok(reads::RewardFilter {
             states: self.state.unwrap_or_default().into_iter().map(Into::into).collect(),

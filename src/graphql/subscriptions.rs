@@ -16,12 +16,14 @@ use super::node::require_growth;
 use super::reward_simulations::{
     COST as SIMULATION_COST, RewardPolicySimulationProgress, SimulateRewardPolicyInput, simulation_progress,
 };
+use super::rewards::{Reward, RewardFilter};
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::attribution::reads::{self as attribution, RecordFilter};
 use crate::base::limits::FEED_BATCH_MAX;
 use crate::base::{self, Cursor};
 use crate::fraud::reads::{self, AlertFilter, alerts_after, feed_end};
+use crate::rewards::reads as rewards;
 
 /// How long a stream waits for a hint before it looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +50,24 @@ impl Subscription {
         Ok(try_unfold(tail, |mut tail| async move {
             let (place, alert) = tail.next().await?;
             Ok(Some((Edge { cursor: place.encode(), node: FraudAlert(alert) }, tail)))
+        }))
+    }
+
+    /// Rewards as they are granted and change, once for each change and none left out, each as it stands when it is told. Pass as `after`
+    /// the cursor of the last one that was seen to go on from there; without it the stream starts now.
+    async fn rewards<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The cursor of the last reward that was seen.")] after: Option<String>,
+        #[graphql(desc = "Which rewards.")] filter: Option<RewardFilter>,
+    ) -> Result<impl Stream<Item = Result<Edge<Reward>>> + 'ctx> {
+        let request = ctx.request()?;
+        request.require(Permission::ReadMoney)?;
+        let filter = filter.unwrap_or_default().read(request)?;
+        let tail = Tail::open(request, Rewards(filter), after.as_deref()).await?;
+        Ok(try_unfold(tail, |mut tail| async move {
+            let (place, reward) = tail.next().await?;
+            Ok(Some((Edge { cursor: place.encode(), node: Reward(reward) }, tail)))
         }))
     }
 
@@ -109,6 +129,22 @@ impl Feed for Alerts {
         let conn = &mut *request.conn().await?;
         let found = alerts_after(conn, &request.scope, &self.0, after.key, count_max).await?;
         Ok(found.into_iter().map(|alert| (alert.place(), alert)).collect())
+    }
+}
+
+/// Rewards as they change.
+struct Rewards(rewards::RewardFilter);
+
+impl Feed for Rewards {
+    type Row = rewards::Reward;
+
+    async fn read(
+        &self,
+        request: &RequestContext,
+        after: Cursor,
+        count_max: i64,
+    ) -> base::Result<Vec<(Cursor, Self::Row)>> {
+        rewards::rewards_after(&mut *request.conn().await?, &request.scope, &self.0, after.key, count_max).await
     }
 }
 

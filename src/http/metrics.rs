@@ -19,6 +19,7 @@ use super::auth::{authenticate, bearer};
 use super::house::House;
 use super::serve::Peer;
 use crate::access::Permission;
+use crate::deliveries::Sent;
 use crate::outbound::{BreakerState, CallOutcome};
 use crate::payouts::broken_count;
 
@@ -63,6 +64,11 @@ struct PlatformLabels {
     platform: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SentLabels {
+    outcome: &'static str,
+}
+
 /// The door's counters.
 pub(super) struct Metrics {
     registry: Registry,
@@ -78,6 +84,7 @@ pub(super) struct Metrics {
     calls: Family<CallLabels, Counter>,
     breakers: Family<PlatformLabels, Gauge>,
     ledgers_broken: Gauge,
+    webhooks: Family<SentLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -113,6 +120,8 @@ impl Default for Metrics {
         let ledgers_broken = Gauge::default();
         let help = "Brands whose books did not add up when they were last looked at: nothing of theirs is paid out";
         registry.register("ledgers_broken", help, ledgers_broken.clone());
+        let webhooks = Family::default();
+        registry.register("webhooks_sent", "Tries to send a webhook by how they ended", webhooks.clone());
         Self {
             registry,
             requests,
@@ -127,6 +136,7 @@ impl Default for Metrics {
             calls,
             breakers,
             ledgers_broken,
+            webhooks,
         }
     }
 }
@@ -194,6 +204,9 @@ impl Metrics {
         }
         catch_up(&self.limits_local, house.app.limiter.local_count());
         self.catch_up_calls(house);
+        for (sent, outcome) in [(Sent::Taken, "taken"), (Sent::Refused, "refused")] {
+            catch_up(&self.webhooks.get_or_create(&SentLabels { outcome }), house.app.courier.count(sent));
+        }
         self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry).ok().map(|()| text)

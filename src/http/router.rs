@@ -140,6 +140,7 @@ mod tests {
             events_retention_days: None,
             rate_limits: crate::config::RateLimits::default(),
             platforms: crate::config::PlatformSettings::default(),
+            webhook_private_addresses: false,
         };
         let app = App::new(settings, Env::system()).unwrap();
         House::new(app, Options::default(), CancellationToken::new())

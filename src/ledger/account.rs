@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::base::{Currency, derived_id};
+use crate::base::{Currency, Kind, TypeId, derived_id};
 use crate::text_enum;
 
 text_enum! {
@@ -85,4 +85,16 @@ impl Account {
     pub fn balance_minor(&self) -> i64 {
         self.credit_minor.saturating_sub(self.debit_minor)
     }
+}
+
+/// What an account is called: its bucket, whose it is, and their identifier, joined by colons.
+#[must_use]
+pub fn account_name(bucket: &str, owner_kind: &str, owner_id: Uuid) -> String {
+    let kind = match Owner::parse(owner_kind) {
+        Some(Owner::Campaign) => Kind::Campaign,
+        Some(Owner::Creator) => Kind::Creator,
+        Some(Owner::Member) => Kind::Member,
+        Some(Owner::Brand) | None => Kind::Brand,
+    };
+    format!("{bucket}:{owner_kind}:{}", TypeId::new(kind.prefix(), owner_id))
 }

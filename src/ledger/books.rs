@@ -1,5 +1,5 @@
-//! One batch's books: the accounts that it needs are locked in the order of their ids, transfers are posted in memory with every
-//! guard checked, and all of it is written in two statements.
+//! One batch's books: the brand's chain and the accounts that it needs are locked, these in the order of their ids, transfers are posted in
+//! memory with every guard checked, and all of it is written in two statements.
 
 use std::collections::HashMap;
 
@@ -106,8 +106,9 @@ pub struct Books {
 }
 
 impl Books {
-    /// Locks the accounts, making those that are not there yet.
+    /// Locks the end of the brand's chain and the accounts, making those that are not there yet.
     pub async fn open(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, keys: &[AccountKey]) -> Result<Self> {
+        store::hold(conn, scope).await?;
         let accounts = store::lock_accounts(conn, scope, now, keys).await?;
         Ok(Self { now, accounts, posted: Vec::new() })
     }
@@ -137,7 +138,7 @@ impl Books {
         Ok(())
     }
 
-    /// Writes the transfers and moves the totals with them.
+    /// Writes the transfers at the end of the chain and moves the totals with them.
     pub async fn close(self, conn: &mut Conn, scope: &Scope) -> Result<()> {
         if self.posted.is_empty() {
             return Ok(());

@@ -1,9 +1,12 @@
 //! Double entry. A transfer debits one account and credits another by the same amount, so the books are zero-sum by their shape;
 //! transfers are never changed, only reversed by another. It never decides what is owed: `rewards` does.
-//! Start with [`Books`]: one batch's view of the accounts that it locks, moved in memory and written in two statements.
+//! Start with [`Books`]: one batch's view of the accounts that it locks, moved in memory and written in two statements. `chain.rs` is how
+//! anyone can tell that no transfer was changed since.
 
 mod account;
 mod books;
+mod chain;
+pub mod reads;
 mod store;
 
 use uuid::Uuid;
@@ -12,9 +15,16 @@ use crate::access::Scope;
 use crate::base::{Env, Money, Result};
 use crate::db::Conn;
 
-pub use account::{Account, AccountKey, Bucket, Owner};
+pub use account::{Account, AccountKey, Bucket, Owner, account_name};
 pub use books::{Books, Overdrawn, Transfer, TransferKind};
+pub use chain::{Hash, Head, Line};
 pub use store::{Balance, Entry};
+
+/// Holds the brand's books to the end of the transaction: nobody else posts meanwhile. [`Books::open`] does it by itself; who locks
+/// other rows that posting has to do with calls it before that, so that all take their locks in one order.
+pub async fn hold(conn: &mut Conn, scope: &Scope) -> Result<()> {
+    store::hold(conn, scope).await
+}
 
 /// Moves money from the brand's funding into a campaign's budget. The same `cause` moves it once.
 pub async fn fund_campaign(

@@ -1,15 +1,17 @@
 //! Accounts and transfers in PostgreSQL.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::account::{Account, AccountKey};
 use super::books::Transfer;
+use super::chain::{Head, Line};
+use super::reads::{to_hash, unchained};
 use crate::access::Scope;
 use crate::base::{Error, Money, Result};
 use crate::db::{Conn, sql};
@@ -72,17 +74,126 @@ async fn insert_missing(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, keys
     Ok(())
 }
 
-/// Inserts the transfers; the totals move by what was inserted only, so that a transfer that is there already moves nothing.
+#[derive(QueryableByName)]
+struct ChainRow {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(sql_type = Binary)]
+    hash: Vec<u8>,
+    #[diesel(sql_type = Array<SqlUuid>)]
+    known_ids: Vec<Uuid>,
+}
+
+#[derive(QueryableByName)]
+struct SeqRow {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+}
+
+/// Locks the end of the brand's chain and returns its number; `None`: the chain has not begun.
+async fn lock_chain(conn: &mut Conn, scope: &Scope) -> Result<Option<i64>> {
+    let row: Option<SeqRow> = sql("select seq from ledger_chains where brand_id = $1 for no key update")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(row.map(|row| row.seq))
+}
+
+/// Locks the end of the brand's chain. One that has not begun begins here, with the transfers that are there.
+pub(super) async fn hold(conn: &mut Conn, scope: &Scope) -> Result<()> {
+    if lock_chain(conn, scope).await?.is_some() {
+        return Ok(());
+    }
+    let start = Head::start(scope.brand_id);
+    let is_begun = sql("insert into ledger_chains (brand_id, seq, hash) values ($1, $2, $3) on conflict do nothing")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<BigInt, _>(start.seq)
+        .bind::<Binary, _>(start.hash.as_slice())
+        .execute(conn)
+        .await?;
+    if is_begun == 0 {
+        // Somebody else has begun it meanwhile.
+        return lock_chain(conn, scope).await.map(|_| ());
+    }
+    take_in(conn, scope, start).await
+}
+
+/// Takes in the transfers that were posted before the chain began.
+async fn take_in(conn: &mut Conn, scope: &Scope, mut head: Head) -> Result<()> {
+    loop {
+        let lines = unchained(conn, scope).await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let places = extend(&mut head, &lines);
+        sql("with placed as (
+                 update ledger_transfers t set chain_seq = n.seq, chain_hash = n.hash
+                 from unnest($2::uuid[], $3::int8[], $4::bytea[]) as n (id, seq, hash)
+                 where t.brand_id = $1 and t.id = n.id)
+             update ledger_chains set seq = $5, hash = $6 where brand_id = $1")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(lines.iter().map(|line| line.id).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(places.iter().map(|place| place.seq).collect::<Vec<_>>())
+        .bind::<Array<Binary>, _>(hashes(&places))
+        .bind::<BigInt, _>(head.seq)
+        .bind::<Binary, _>(head.hash.as_slice())
+        .execute(conn)
+        .await?;
+    }
+}
+
+/// The places of further transfers, with which the chain goes on.
+fn extend(head: &mut Head, lines: &[Line]) -> Vec<Head> {
+    let place = |line: &Line| {
+        *head = head.with(line);
+        *head
+    };
+    lines.iter().map(place).collect()
+}
+
+fn hashes(places: &[Head]) -> Vec<&[u8]> {
+    places.iter().map(|place| place.hash.as_slice()).collect()
+}
+
+/// Inserts the transfers that are not there yet at the end of the chain, which the transaction holds; the totals move with them. A transfer
+/// that is there already moves nothing.
 pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, transfers: &[Transfer]) -> Result<()> {
+    let chain: ChainRow = sql("select seq, hash,
+                array(select id from ledger_transfers where brand_id = $1 and id = any ($2)) as known_ids
+         from ledger_chains where brand_id = $1")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(transfers.iter().map(|transfer| transfer.id).collect::<Vec<_>>())
+    .get_result(conn)
+    .await?;
+    let mut known: HashSet<Uuid> = chain.known_ids.into_iter().collect();
+    let transfers: Vec<&Transfer> = transfers.iter().filter(|transfer| known.insert(transfer.id)).collect();
+    if transfers.is_empty() {
+        return Ok(());
+    }
+    let mut head = Head { seq: chain.seq, hash: to_hash(&chain.hash)? };
+    let lines: Vec<Line> = transfers.iter().map(|transfer| Line::of(now, transfer)).collect();
+    let places = extend(&mut head, &lines);
+    insert(conn, scope, now, &transfers, &places, head).await
+}
+
+async fn insert(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    transfers: &[&Transfer],
+    places: &[Head],
+    head: Head,
+) -> Result<()> {
     sql("with posted as (
              insert into ledger_transfers (brand_id, id, debit_account_id, credit_account_id, amount_minor, currency, kind,
-                                           reward_id, campaign_id, reverses_id, payout_id, posted_at)
-             select $1, id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, payout_id, $2
+                                           reward_id, campaign_id, reverses_id, payout_id, posted_at, chain_seq, chain_hash)
+             select $1, id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, payout_id, $2, seq, hash
              from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::int8[], $7::text[], $8::text[], $9::uuid[], $10::uuid[], $11::uuid[],
-                         $12::uuid[])
-                  as t (id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, payout_id)
-             on conflict do nothing
+                         $12::uuid[], $13::int8[], $14::bytea[])
+                  as t (id, debit, credit, amount, currency, kind, reward_id, campaign_id, reverses_id, payout_id, seq, hash)
              returning debit_account_id, credit_account_id, amount_minor),
+         chained as (update ledger_chains set seq = $15, hash = $16 where brand_id = $1),
          moved as (
              select id, sum(debit)::int8 as debit, sum(credit)::int8 as credit
              from (select debit_account_id as id, amount_minor as debit, 0 as credit from posted
@@ -104,6 +215,10 @@ pub(super) async fn write(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, tr
     .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.campaign_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.kind.reverses_id()).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(transfers.iter().map(|transfer| transfer.kind.payout_id()).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(places.iter().map(|place| place.seq).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(hashes(places))
+    .bind::<BigInt, _>(head.seq)
+    .bind::<Binary, _>(head.hash.as_slice())
     .execute(conn)
     .await?;
     Ok(())

@@ -42,6 +42,20 @@ pub struct Entry {
     pub subject_id: Uuid,
 }
 
+/// An entry as it was told, for those who read behind a number.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    pub seq: i64,
+    pub topic: Topic,
+    pub subject_id: Uuid,
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// The next entries above a number, in their order. None appears behind what was read.
+pub async fn told_above(conn: &mut Conn, scope: &Scope, seq: i64, limit: i64) -> Result<Vec<Told>> {
+    store::told_above(conn, scope, seq, limit).await
+}
+
 /// Takes the next `count` sequence numbers and returns the first. The brand's counter stays locked to the end of the
 /// transaction, so that numbers commit in their order: who reads above `n` misses nothing. Take them last.
 pub async fn reserve(conn: &mut Conn, scope: &Scope, count: usize) -> Result<i64> {

@@ -6,7 +6,7 @@ use diesel::sql_types::{Array, BigInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Entry, Topic};
+use super::{Entry, Told, Topic};
 use crate::access::Scope;
 use crate::base::{Error, Result};
 use crate::db::{Conn, sql};
@@ -75,6 +75,31 @@ pub(super) async fn above(conn: &mut Conn, scope: &Scope, seq: i64, limit: i64) 
     let entry =
         |row: EntryRow| Ok(Entry { seq: row.seq, topic: Topic::from_column(&row.topic)?, subject_id: row.subject_id });
     rows.into_iter().map(entry).collect()
+}
+
+#[derive(QueryableByName)]
+struct ToldRow {
+    #[diesel(sql_type = Timestamptz)]
+    recorded_at: DateTime<Utc>,
+    #[diesel(embed)]
+    entry: EntryRow,
+}
+
+/// The same with their moments.
+pub(super) async fn told_above(conn: &mut Conn, scope: &Scope, seq: i64, limit: i64) -> Result<Vec<Told>> {
+    let rows: Vec<ToldRow> = sql(
+        "select seq, topic, subject_id, recorded_at from outbox where brand_id = $1 and seq > $2 order by seq limit $3",
+    )
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<BigInt, _>(seq)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    let told = |ToldRow { recorded_at, entry }: ToldRow| {
+        let topic = Topic::from_column(&entry.topic)?;
+        Ok(Told { seq: entry.seq, topic, subject_id: entry.subject_id, recorded_at })
+    };
+    rows.into_iter().map(told).collect()
 }
 
 pub(super) async fn mark_published(conn: &mut Conn, scope: &Scope, seq: i64) -> Result<()> {

@@ -23,6 +23,8 @@ use crate::rewards::{self, Standing};
 pub async fn approve(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, override_reason: Option<&str>) -> Result<()> {
     scope.require(Permission::WriteMoney)?;
     override_reason.map_or(Ok(()), |reason| check_reason(reason, "overrideReason"))?;
+    // All who post take up the books before the rewards, so that nobody waits in a circle.
+    ledger::hold(conn, scope).await?;
     let payout = store::lock(conn, scope, id).await?;
     payout.expect(PayoutState::Draft, "approved")?;
     audit::require_whole(conn, scope).await?;

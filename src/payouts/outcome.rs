@@ -10,7 +10,7 @@ use crate::access::{Permission, Scope};
 use crate::base::limits::PROVIDER_REFERENCE_BYTES_MAX;
 use crate::base::{Env, Error, Result, derived_id};
 use crate::db::Conn;
-use crate::ledger::{Books, Bucket, Transfer, TransferKind};
+use crate::ledger::{self, Books, Bucket, Transfer, TransferKind};
 use crate::outbox::{self, Topic};
 use crate::rewards::{self, RewardState, Standing};
 
@@ -40,6 +40,8 @@ pub async fn mark_failed(
     scope.require(Permission::WriteMoney)?;
     check_reason(reason, "reason")?;
     provider_reference.map_or(Ok(()), check_reference)?;
+    // All who post take up the books before the rewards, so that nobody waits in a circle.
+    ledger::hold(conn, scope).await?;
     let payout = store::lock(conn, scope, id).await?;
     payout.expect(PayoutState::Approved, "marked as failed")?;
     let lines = store::live_lines(conn, scope, id).await?;

@@ -17,6 +17,7 @@ use crate::base::{Money, Result};
 use crate::campaigns::{CampaignFacts, Policies, PolicyBook, RewardKind, RewardPolicy};
 use crate::db::Conn;
 use crate::journeys::{Conversion, Decision};
+use crate::ledger;
 
 /// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
 pub async fn settle_commissions(
@@ -31,6 +32,7 @@ pub async fn settle_commissions(
         return Ok(Vec::new());
     }
     let ids: Vec<Uuid> = attributed.iter().map(|one| one.conversion.id).collect();
+    ledger::hold(conn, scope).await?;
     let mut standing: HashMap<Uuid, Vec<Standing>> = HashMap::new();
     for reward in store::rewards_of_conversions(conn, scope, &ids).await? {
         standing.entry(reward.conversion_id.unwrap_or_default()).or_default().push(reward);

@@ -11,7 +11,7 @@ use crate::base::{Code, Env, Error, Money, Result};
 use crate::campaigns::{PolicyBook, RewardKind};
 use crate::db::Conn;
 use crate::journeys::Decision;
-use crate::ledger::Books;
+use crate::ledger::{self, Books};
 use crate::outbox::{self, Topic};
 
 /// What a reward by hand needs.
@@ -164,6 +164,7 @@ async fn apply(
 }
 
 async fn lock_one(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Standing> {
+    ledger::hold(conn, scope).await?;
     let found = store::lock_rewards(conn, scope, &[id]).await?;
     let unknown = || Error::not_found(&["rewardId"], "There is no such reward.");
     found.into_iter().next().map(|(reward, _)| reward).ok_or_else(unknown)

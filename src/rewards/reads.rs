@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -228,4 +228,47 @@ pub async fn rewards_of_members(
         of_member.entry(member_id).or_default().push(row.into_reward()?);
     }
     Ok(of_member.into_iter().map(|(id, rows)| (id, page.slice(rows))).collect())
+}
+
+#[derive(QueryableByName)]
+struct ToldRow {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
+    #[diesel(embed)]
+    reward: RewardRow,
+}
+
+/// What a stream reads: rewards by the number of each change in the outbox, above a number, each with its place, as it stands now.
+pub async fn rewards_after(
+    conn: &mut Conn,
+    scope: &Scope,
+    filter: &RewardFilter,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<(Cursor, Reward)>> {
+    let rows: Vec<ToldRow> = sql("select o.seq, w.id, w.idempotency_key, w.campaign_id, w.policy_version, w.kind, w.beneficiary_creator_id,
+                w.beneficiary_member_id, w.referee_id, w.conversion_id, w.degree, w.amount_minor, w.reversed_minor, w.currency,
+                w.state, w.reason, w.triggered_at, w.releases_at
+         from outbox o join rewards w on w.brand_id = o.brand_id and w.id = o.subject_id
+         where o.brand_id = $1 and o.topic = 'reward.changed' and o.seq > $2
+           and (cardinality($4::text[]) = 0 or w.state = any ($4)) and (cardinality($5::text[]) = 0 or w.kind = any ($5))
+           and ($6::uuid is null or w.campaign_id = $6) and ($7::uuid is null or w.beneficiary_creator_id = $7)
+           and ($8::uuid is null or w.beneficiary_member_id = $8)
+           and w.triggered_at >= coalesce($9, '-infinity') and w.triggered_at < coalesce($10, 'infinity')
+         order by o.seq
+         limit $3")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<BigInt, _>(seq)
+    .bind::<BigInt, _>(limit)
+    .bind::<Array<Text>, _>(texts(&filter.states, RewardState::as_str))
+    .bind::<Array<Text>, _>(texts(&filter.kinds, RewardKind::as_str))
+    .bind::<Nullable<SqlUuid>, _>(filter.campaign_id)
+    .bind::<Nullable<SqlUuid>, _>(filter.creator_id)
+    .bind::<Nullable<SqlUuid>, _>(filter.member_id)
+    .bind::<Nullable<Timestamptz>, _>(filter.from)
+    .bind::<Nullable<Timestamptz>, _>(filter.to)
+    .load(conn)
+    .await?;
+    let placed = |row: ToldRow| Ok((Cursor::new(row.seq, row.reward.id), row.reward.into_reward()?));
+    rows.into_iter().map(placed).collect()
 }

@@ -11,7 +11,7 @@ use super::{RewardReason, RewardState, Standing, is_money};
 use crate::access::Scope;
 use crate::base::{Error, Result, derived_id};
 use crate::db::Conn;
-use crate::ledger::{AccountKey, Books, Bucket, Transfer, TransferKind};
+use crate::ledger::{self, AccountKey, Books, Bucket, Transfer, TransferKind};
 use crate::outbox::{self, Topic};
 
 /// Rewards that one call settles at most.
@@ -38,7 +38,11 @@ pub(super) struct Change {
 /// Releases rewards whose escrow has ended and that no open alert weighs on, holds those that one does, and settles held ones whose
 /// alerts were all reviewed. Returns how many it looked at; call it again while that is above zero.
 pub async fn settle_due(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> Result<usize> {
+    ledger::hold(conn, scope).await?;
     let due = store::lock_due(conn, scope, now, SETTLE_MAX).await?;
+    if due.is_empty() {
+        return Ok(0);
+    }
     let count = due.len();
     let rewards: Vec<&Standing> = due.iter().map(|(reward, _)| reward).collect();
     let mut books = Books::open(conn, scope, now, &accounts(&rewards)).await?;

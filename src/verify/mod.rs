@@ -1,5 +1,5 @@
 //! Checks every data invariant on a live database. It never mends what it finds.
-//! Start with `store.rs`: each invariant is one statement that counts the rows which break it.
+//! Start with `store.rs`: each invariant is one statement that counts the rows which break it. The ledger's chain is `ledger`'s to check.
 
 mod store;
 
@@ -12,10 +12,14 @@ use crate::base::Result;
 use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
 use crate::kv::Kv;
+use crate::ledger;
 use crate::payouts::{Audit, record_audit};
 
 /// Entries of a stream that are compared at once.
 const STREAM_BATCH: usize = 1_000;
+
+/// The invariant of the ledger's hashes, which are taken again one by one.
+const CHAIN: &str = "the ledger's chain of hashes is whole";
 
 /// One invariant and how many rows break it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -39,7 +43,7 @@ pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result
 pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result<i64> {
     let mut findings = Vec::new();
     store::begin(conn).await?;
-    let counted = count_each(conn, brand, store::BOOK_INVARIANTS, &mut findings).await;
+    let counted = count_books(conn, brand, &mut findings).await;
     store::end(conn).await?;
     counted?;
     let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
@@ -70,10 +74,19 @@ async fn count_each(
     Ok(())
 }
 
+/// What the ledger promises: its sums, and that no transfer was changed.
+async fn count_books(conn: &mut Conn, brand: &Brand, findings: &mut Vec<Finding>) -> Result<()> {
+    count_each(conn, brand, store::BOOK_INVARIANTS, findings).await?;
+    let breach_count = ledger::reads::broken_links(conn, &brand.scope()).await?;
+    findings.push(Finding { brand: brand.slug.clone(), invariant: CHAIN, breach_count });
+    Ok(())
+}
+
 async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings: &mut Vec<Finding>) -> Result<()> {
-    for invariants in [store::LOG_INVARIANTS, store::INVARIANTS, store::BOOK_INVARIANTS] {
+    for invariants in [store::LOG_INVARIANTS, store::INVARIANTS] {
         count_each(conn, brand, invariants, findings).await?;
     }
+    count_books(conn, brand, findings).await?;
     let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
     let since =
         [(store::KEY_INVARIANTS, day(EVENT_KEY_DAYS - 1)), (store::INVARIANTS_OF_THE_DAY, day(ACTIVITY_DAYS_KEPT / 2))];

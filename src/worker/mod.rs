@@ -1,9 +1,11 @@
-//! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on; looks at the books.
+//! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on, to Redis and to
+//! webhook endpoints; looks at the books.
 //! It never takes events in, and never has an effect outside of the transaction that moves its position.
 //! Start with `pipeline.rs`: the life of an event on one page.
 
 mod pipeline;
 mod sales;
+mod send;
 mod shard;
 
 use std::time::Duration;
@@ -17,6 +19,8 @@ use crate::base::Result;
 use crate::db::analyze_grown;
 use crate::events::Reader;
 use crate::{events, ingest, members, outbox, rewards, verify};
+
+pub use send::deliver;
 
 /// The consumer whose position tells what is processed.
 pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
@@ -38,15 +42,15 @@ const REST: Duration = Duration::from_millis(250);
 
 /// Works until `stop` is cancelled. A database that is away is waited for.
 pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
-    // Platforms can be slow: they are asked beside the work, never in its way.
-    let asking = ask_on(&app, &stop);
+    // Platforms and endpoints can be slow: they are talked to beside the work, never in its way.
+    let (asking, sending) = (ask_on(&app, &stop), send::deliver_on(&app, &stop));
     // The books can be big: nothing waits for the look at them.
     let auditing = audit_on(&app, &stop);
-    let (worked, (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, auditing);
+    let (worked, (), (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, sending, auditing);
     worked
 }
 
-/// The work on the log alone, until `stop` is cancelled: no platform is asked anything. For imports, which work while they read.
+/// The work on the log alone, until `stop` is cancelled: no platform is asked anything, and no webhook goes out. For imports, which work while they read.
 pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
     let mut chores_at = tokio::time::Instant::now();
     let mut forgetting_at = chores_at;
@@ -218,6 +222,7 @@ async fn forget(app: &App) -> Result<()> {
     ingest::forget_keys(&app.db, now).await?;
     for brand in brands(app).await? {
         members::forget_activity(&mut *app.db.conn().await?, &brand.scope(), now).await?;
+        app.courier.forget(&brand.scope()).await?;
     }
     Ok(())
 }

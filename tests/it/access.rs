@@ -31,7 +31,8 @@ const EVERYTHING: &str = "{ creators(first: 100) { edges { cursor } nodes { id h
     campaigns { edges { cursor } nodes { id name } } members { edges { cursor } nodes { id } }
     attributionRecords(first: 100) { edges { cursor } nodes { id conversion { id } touchpoint { id } } }
     rewards { edges { cursor } nodes { id state } } payouts { edges { cursor } nodes { id state } } fraudAlerts { edges { cursor } nodes { id state } } events(first: 100) { edges { cursor } nodes { id } }
-    webhookSources { edges { cursor } nodes { id name previousSecretExpiresAt } } }";
+    webhookSources { edges { cursor } nodes { id name previousSecretExpiresAt } }
+    webhookEndpoints { edges { cursor } nodes { id url kinds disabledAt previousSecretExpiresAt deliveries { totalCount } } } }";
 
 struct Other {
     key: String,
@@ -61,6 +62,8 @@ async fn other_brand(app: &TestApp) -> (Other, [String; 3]) {
 async fn first_brand() -> TestApp {
     let app = setting().await;
     app.source().await;
+    let make = "mutation { createWebhookEndpoint(input: {url: \"https://a.example/hooks\", kinds: [\"reward.*\"]}) { endpoint { id } } }";
+    app.data(make, json!({})).await;
     story(&app).await;
     let bot = json!({ "event_type": "click", "link_token": "link-1", "anonymous_id": "bot", "user_agent": "curl/8.5.0", "timestamp": at(&app, -5) });
     tell(&app, vec![bot]).await;
@@ -180,6 +183,7 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
                 Kind::Payout => "payouts",
                 Kind::Event => "events",
                 Kind::Source => "webhookSources",
+                Kind::Endpoint => "webhookEndpoints",
                 _ => "fraudAlerts",
             };
             text(&before[list]["nodes"][0]["id"])
@@ -228,6 +232,7 @@ async fn cursors_keys_and_addresses_of_another_brand_open_nothing() {
         "fraudAlerts",
         "events",
         "webhookSources",
+        "webhookEndpoints",
     ] {
         for (side, size) in [("after", "first"), ("before", "last")] {
             let query =

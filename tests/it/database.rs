@@ -146,8 +146,8 @@ async fn moments_carry_a_zone_and_money_is_whole() {
 /// The closed sets that Rust holds too, by the constraint that holds them in SQL.
 fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     use grapevine::{
-        access, campaigns, creators, events, fraud, identity, ingest, journeys, ledger, links, members, outbound,
-        outbox, payouts, platforms, rewards, urls,
+        access, campaigns, creators, deliveries, events, fraud, identity, ingest, journeys, ledger, links, members,
+        outbound, outbox, payouts, platforms, rewards, urls,
     };
     macro_rules! names {
         ($($set:ty),+) => { [$(<$set>::ALL.iter().map(|name| name.as_str()).collect::<Vec<_>>()),+] };
@@ -167,7 +167,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     let [decision, alert_state, subject, reward_state, channel] =
         names![journeys::Decision, fraud::reads::AlertState, fraud::SubjectKind, rewards::RewardState, urls::Channel];
     let [claim_method] = names![links::ClaimMethod];
-    let [breaker_state] = names![outbound::BreakerState];
+    let [breaker_state, delivery_state] = names![outbound::BreakerState, deliveries::DeliveryState];
     let [payout_state, line_reason] = names![payouts::PayoutState, payouts::LineReason];
     BTreeMap::from([
         ("api_keys_role_check", role),
@@ -199,6 +199,7 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("touchpoints_channel_check", channel),
         ("touchpoints_decision_check", decision),
         ("touchpoints_kind_check", touch_kind),
+        ("webhook_deliveries_state_check", delivery_state),
         ("webhook_sources_scheme_check", scheme),
     ])
 }

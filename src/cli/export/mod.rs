@@ -1,6 +1,7 @@
 //! `grapevine export`: what finance keeps and payment providers take, page by page, so that a long history takes no more memory than a
 //! short one. Amounts stand as decimal text and in whole minor units.
 
+mod ledger;
 mod table;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use super::context::{Context, choose_brand};
 use crate::access::Scope;
 use crate::base::limits::PAGE_SIZE_MAX;
 use crate::base::{Error, Kind, Money, Page, Result, Slice};
-use crate::db::{Conn, Db};
+use crate::db::{Conn, Db, PooledConn};
 use crate::payouts::PayoutState;
 use crate::payouts::reads::{Payout, PayoutFilter, payout_page};
 use crate::rewards::Beneficiary;
@@ -82,6 +83,8 @@ pub enum ExportCommand {
         #[arg(long, value_parser = PossibleValuesParser::new(PayoutState::ALL.iter().map(|state| state.as_str())))]
         state: Vec<String>,
     },
+    /// Every transfer of the ledger with its hash, so that anyone can tell whether one was changed, left out or added
+    Ledger(ledger::Ledger),
 }
 
 #[derive(Args)]
@@ -99,28 +102,41 @@ pub struct ExportOptions {
 
 impl ExportCommand {
     pub async fn run(self, context: &Context) -> Result<()> {
-        let (Self::Rewards(options) | Self::Payouts { options, .. }) = &self;
+        match self {
+            Self::Rewards(options) => {
+                let (mut conn, scope) = options.open(context).await?;
+                export_rewards(&mut conn, &scope, options.begin(REWARD_COLUMNS)?).await
+            }
+            Self::Payouts { options, state } => {
+                let (mut conn, scope) = options.open(context).await?;
+                let states = state.iter().filter_map(|name| PayoutState::parse(name)).collect();
+                let filter = PayoutFilter { states, ..PayoutFilter::default() };
+                export_payouts(&mut conn, &scope, &filter, options.begin(PAYOUT_COLUMNS)?).await
+            }
+            Self::Ledger(ledger) => ledger.run(context).await,
+        }
+    }
+}
+
+impl ExportOptions {
+    /// A connection, and the brand whose rows are written.
+    async fn open(&self, context: &Context) -> Result<(PooledConn, Scope)> {
         let db = Db::connect(&context.database_url().await?, 1)?;
-        let conn = &mut *db.conn().await?;
-        let scope = choose_brand(conn, options.brand.as_deref()).await?.scope();
-        let output: Box<dyn Write + Send> = match &options.output {
+        let mut conn = db.conn().await?;
+        let scope = choose_brand(&mut conn, self.brand.as_deref()).await?.scope();
+        Ok((conn, scope))
+    }
+
+    /// The table, on a file that is new: an export never takes the place of another file.
+    fn begin(&self, columns: &'static [&'static str]) -> Result<Table<BufWriter<Box<dyn Write + Send>>>> {
+        let output: Box<dyn Write + Send> = match &self.output {
             None => Box::new(io::stdout()),
             Some(path) => {
                 let named = |error: io::Error| format!("{}: {error}", path.display());
-                Box::new(File::create(path).map_err(|error| Error::fault("opening the output", named(error)))?)
+                Box::new(File::create_new(path).map_err(|error| Error::fault("making the output", named(error)))?)
             }
         };
-        let output = BufWriter::new(output);
-        match &self {
-            Self::Rewards(options) => {
-                export_rewards(conn, &scope, Table::begin(options.format, REWARD_COLUMNS, output)?).await
-            }
-            Self::Payouts { options, state } => {
-                let states = state.iter().filter_map(|name| PayoutState::parse(name)).collect();
-                let filter = PayoutFilter { states, ..PayoutFilter::default() };
-                export_payouts(conn, &scope, &filter, Table::begin(options.format, PAYOUT_COLUMNS, output)?).await
-            }
-        }
+        Table::begin(self.format, columns, BufWriter::new(output))
     }
 }
 

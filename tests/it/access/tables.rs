@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 54] = [
+pub const ALLOWED: [(&str, &str, &str); 60] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -52,6 +52,7 @@ pub const ALLOWED: [(&str, &str, &str); 54] = [
     ("fraudAlerts", " { nodes { id } }", "AGFNVB"),
     ("events", " { nodes { id } }", "AGFNV"),
     ("webhookSources", " { nodes { id } }", "A"),
+    ("webhookEndpoints", " { nodes { id } }", "A"),
     ("platformHealth", " { state }", "AGFNV"),
     ("createCreator", "(input: {handle: \"\"}) { userErrors { code } }", "AG"),
     (
@@ -124,6 +125,22 @@ pub const ALLOWED: [(&str, &str, &str); 54] = [
         "(input: {sourceId: \"source_00000000000000000000000000\"}) { userErrors { code } }",
         "A",
     ),
+    ("createWebhookEndpoint", "(input: {url: \"https://x.example\", kinds: []}) { userErrors { code } }", "A"),
+    (
+        "updateWebhookEndpoint",
+        "(input: {endpointId: \"endpoint_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
+    (
+        "rotateWebhookEndpointSecret",
+        "(input: {endpointId: \"endpoint_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
+    (
+        "replayWebhookDeliveries",
+        "(input: {endpointId: \"endpoint_00000000000000000000000000\"}) { userErrors { code } }",
+        "A",
+    ),
     (
         "reviewFraudAlert",
         "(input: {alertId: \"alert_00000000000000000000000000\", verdict: DISMISS, note: \"x\"}) { userErrors { code } }",
@@ -134,6 +151,7 @@ pub const ALLOWED: [(&str, &str, &str); 54] = [
     ("discardEvents", "(input: {eventIds: [], reason: \"x\"}) { userErrors { code } }", "AG"),
     ("updateBrand", "(input: {allowedHosts: [\"*\"]}) { userErrors { code } }", "A"),
     ("fraudAlerts", " { cursor }", "AGFNVB"),
+    ("rewards", " { cursor }", "AGFNVC"),
     ("attributionRecords", " { cursor }", "AGFNVC"),
     (
         "rewardPolicySimulation",
@@ -144,7 +162,7 @@ pub const ALLOWED: [(&str, &str, &str); 54] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 64] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 67] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -369,6 +387,21 @@ pub const ARGUMENTS: [(&str, Kind, &str); 64] = [
         "rotateWebhookSecret.input.sourceId",
         Kind::Source,
         "mutation { rotateWebhookSecret(input: {sourceId: \"ID\"}) { secret source { id } userErrors { code path message } } }",
+    ),
+    (
+        "updateWebhookEndpoint.input.endpointId",
+        Kind::Endpoint,
+        "mutation { updateWebhookEndpoint(input: {endpointId: \"ID\", enabled: false}) { endpoint { id } userErrors { code path message } } }",
+    ),
+    (
+        "rotateWebhookEndpointSecret.input.endpointId",
+        Kind::Endpoint,
+        "mutation { rotateWebhookEndpointSecret(input: {endpointId: \"ID\"}) { secret endpoint { id } userErrors { code path message } } }",
+    ),
+    (
+        "replayWebhookDeliveries.input.endpointId",
+        Kind::Endpoint,
+        "mutation { replayWebhookDeliveries(input: {endpointId: \"ID\"}) { replay { queued } userErrors { code path message } } }",
     ),
     (
         "reviewFraudAlert.input.alertId",

@@ -13,7 +13,7 @@ use super::redis_lost::flush;
 use crate::support::TestApp;
 
 /// Every table that follows from the log.
-const DERIVED: [&str; 18] = [
+const DERIVED: [&str; 19] = [
     "attribution_records",
     "conversions",
     "fraud_alerts",
@@ -21,6 +21,7 @@ const DERIVED: [&str; 18] = [
     "identities",
     "identity_merges",
     "ledger_accounts",
+    "ledger_chains",
     "ledger_transfers",
     "links",
     "member_activity_days",
@@ -42,6 +43,8 @@ const FORGET: &str = "
     delete from identities; delete from identity_merges; delete from member_activity_days; delete from member_downlines; delete from members; delete from outbox;
     delete from people; delete from refunds; delete from reward_caps; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
+    delete from ledger_chains;
+    update ledger_transfers set chain_seq = null, chain_hash = null;
     delete from ledger_accounts a where not exists (
         select from ledger_transfers t where t.brand_id = a.brand_id and a.id in (t.debit_account_id, t.credit_account_id));
     update ledger_accounts a set debit_minor = coalesce((select sum(amount_minor) from ledger_transfers where debit_account_id = a.id), 0),

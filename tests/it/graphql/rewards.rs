@@ -1,7 +1,11 @@
 //! Rewards, what they post on the ledger, and what people do with them.
 
+use async_graphql::{Request, Variables};
+use futures_util::StreamExt;
 use grapevine::access::Role;
-use grapevine::base::Kind;
+use grapevine::app::App;
+use grapevine::base::{Cursor, Kind};
+use grapevine::graphql::{RequestContext, schema};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -109,4 +113,41 @@ async fn a_policy_without_tiers_still_pays_the_referee() {
     let reward = &found["nodes"][0];
     assert_eq!((&reward["degree"], &reward["amount"]["amount"]), (&json!(0), &json!("1.00")));
     assert_eq!(reward["beneficiary"]["externalId"], "bob");
+}
+
+/// The next changes of rewards behind a cursor.
+async fn told(app: &TestApp, after: &str, filter: Value, count: usize) -> Vec<Value> {
+    let query = "subscription($after: String, $filter: RewardFilter) { rewards(after: $after, filter: $filter) { cursor node { id state } } }";
+    let variables = Variables::from_json(json!({ "after": after, "filter": filter }));
+    let context = RequestContext::new(app, app.scope.clone());
+    let schema = schema(App::clone(app));
+    let stream = schema.execute_stream(Request::new(query).variables(variables).data(context));
+    let read = |response: async_graphql::Response| serde_json::to_value(response).unwrap()["data"]["rewards"].take();
+    stream.take(count).map(read).collect().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_rewards_goes_on_from_its_cursor_and_tells_each_change() {
+    let app = setting().await;
+    let input = |key: &str| {
+        json!({ "campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "creatorId": Kind::Creator.id(Uuid::from_u128(0xc1)),
+            "kind": "CREDIT", "amount": { "amount": "12.50", "currency": "USD" }, "reason": "A good month.", "idempotencyKey": key })
+    };
+    let mut ids = Vec::new();
+    for key in ["k1", "k2"] {
+        let made = app.data(ISSUE, json!({ "input": input(key) })).await;
+        ids.push(made["issueReward"]["reward"]["id"].clone());
+    }
+    let start = Cursor::new(0, Uuid::nil()).encode();
+    let granted = told(&app, &start, json!({}), 2).await;
+    assert_eq!(pluck(&json!(granted), "/node/id"), [&ids[0], &ids[1]]);
+    assert_eq!(pluck(&json!(granted), "/node/state"), ["ESCROWED", "ESCROWED"]);
+
+    let release = "mutation($id: ID!) { releaseReward(input: {rewardId: $id}) { userErrors { code } } }";
+    app.data(release, json!({ "id": ids[1] })).await;
+    let last = granted[1]["cursor"].as_str().unwrap();
+    let changed = told(&app, last, json!({}), 1).await;
+    assert_eq!((&changed[0]["node"]["id"], &changed[0]["node"]["state"]), (&ids[1], &json!("AVAILABLE")));
+    let waiting = told(&app, &start, json!({ "state": ["ESCROWED"] }), 1).await;
+    assert_eq!(waiting[0]["node"]["id"], ids[0]);
 }

@@ -32,13 +32,17 @@ const SETTING: &str = "
 /// An app with the setting and no events yet.
 pub async fn setting() -> TestApp {
     let app = TestApp::start().await;
+    furnish(&app).await;
+    app
+}
+
+/// Puts the setting into an app.
+pub async fn furnish(app: &TestApp) {
     app.execute(SETTING).await;
     let amount = grapevine::base::Money::new(1_000_000, "USD".parse().unwrap());
     let campaign = Uuid::from_u128(0xa1);
     let mut conn = app.db.conn().await.unwrap();
     grapevine::ledger::fund_campaign(&mut conn, &app.scope, &app.env, campaign, amount, campaign).await.unwrap();
-    drop(conn);
-    app
 }
 
 /// Sends events through the door and lets the worker process them.

@@ -71,6 +71,11 @@ impl TestApp {
         Self::start_as(servers(), |settings| settings.platforms = platforms).await
     }
 
+    /// The same, with webhooks that may go to this machine.
+    pub async fn start_with_receivers() -> Self {
+        Self::start_as(servers(), |settings| settings.webhook_private_addresses = true).await
+    }
+
     async fn start_as(servers: &Servers, change: impl FnOnce(&mut Settings)) -> Self {
         let database = Database::create_on(servers).await;
         let clock = Arc::new(FixedClock::at(START.parse().unwrap()));
@@ -274,6 +279,7 @@ fn settings(database: &Database, servers: &Servers, address: SocketAddr) -> Sett
         data_dir: target_dir().join("test-data").join(&database.name),
         rate_limits: grapevine::config::RateLimits::default(),
         platforms: grapevine::config::PlatformSettings::default(),
+        webhook_private_addresses: false,
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::OnceCell;
 
 static INSTALLED: OnceCell<PathBuf> = OnceCell::const_new();
@@ -73,6 +73,39 @@ pub async fn run(script: &str, arguments: &[&str]) -> Said {
         .await
         .unwrap();
     said(output)
+}
+
+/// A peer script that runs beside the test, with lines of JSON going in and coming out. It ends when it is dropped.
+pub struct Peer {
+    _child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Peer {
+    pub async fn start(script: &str) -> Self {
+        let mut child = Command::new("node")
+            .arg(script)
+            .current_dir(directory().await)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { _child: child, stdin, lines: BufReader::new(stdout).lines() }
+    }
+
+    /// The next line that it prints.
+    pub async fn hear(&mut self) -> Value {
+        let line = self.lines.next_line().await.unwrap();
+        serde_json::from_str(&line.unwrap_or_else(|| panic!("the peer has ended"))).unwrap()
+    }
+
+    /// Tells it a line.
+    pub async fn tell(&mut self, line: &Value) {
+        self.stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
 }
 
 /// Runs a Python script to its end with this JSON as its input.
