@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -80,7 +80,36 @@ macro_rules! record_columns {
     };
 }
 
-// Behind the macro that it uses.
+/// What a [`RecordFilter`] asks of the alias `a`, as a literal for `concat!`. Binds 1 to 9 are those of `bind_filter!`.
+macro_rules! fitting {
+    () => {
+        "a.brand_id = $1
+         and a.occurred_at >= coalesce($2, '-infinity') and a.occurred_at < coalesce($3, 'infinity') and ($4 or a.superseded_at is null)
+         and ($5::uuid is null or a.creator_id = $5) and ($6::uuid is null or a.campaign_id = $6)
+         and ($7::uuid is null or a.referrer_id = $7) and ($8::uuid is null or a.conversion_id = $8)
+         and ($9::text is null or a.model = $9)"
+    };
+}
+
+/// A statement with the binds of `fitting!`; what else it binds comes behind them.
+macro_rules! bind_filter {
+    ($text:expr, $scope:expr, $filter:expr) => {
+        $crate::db::sql($text)
+            .bind::<diesel::sql_types::Uuid, _>($scope.brand_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>, _>($filter.from)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>, _>($filter.to)
+            .bind::<diesel::sql_types::Bool, _>($filter.has_superseded)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.creator_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.campaign_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.member_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.conversion_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Text>, _>(
+                $filter.model.map($crate::campaigns::AttributionModel::as_str),
+            )
+    };
+}
+
+// Behind the macros that they use.
 mod feed;
 
 pub use feed::records_after;
@@ -232,27 +261,22 @@ struct ChildRow {
     record: RecordRow,
 }
 
-/// Binds: 1 brand, 2 parents, 3 rows per parent, 4 and 5 the cursor, 6 from, 7 to, 8 superseded too, 9 creator, 10 campaign, 11 member,
-/// 12 conversion, 13 model. The parent's index gives the order, so that a parent costs what it returns.
+/// Behind the filter's binds: 10 parents, 11 rows per parent, 12 and 13 the cursor. The parent's index gives the order, so that a parent
+/// costs what it returns.
 macro_rules! children_sql {
     ($parent:literal) => {
         concat!(
-            "select parent.id as parent_id, r.* from unnest($2::uuid[]) as parent (id)
+            "select parent.id as parent_id, r.* from unnest($10::uuid[]) as parent (id)
              cross join lateral (
                  select ",
             record_columns!(),
-            " from attribution_records a
-                 where a.brand_id = $1 and a.",
+            " from attribution_records a where ",
+            fitting!(),
+            " and a.",
             $parent,
-            " = parent.id
-                   and ($4::timestamptz is null or (a.occurred_at, a.id) < ($4, $5))
-                   and a.occurred_at >= coalesce($6, '-infinity') and a.occurred_at < coalesce($7, 'infinity')
-                   and ($8 or a.superseded_at is null)
-                   and ($9::uuid is null or a.creator_id = $9) and ($10::uuid is null or a.campaign_id = $10)
-                   and ($11::uuid is null or a.referrer_id = $11) and ($12::uuid is null or a.conversion_id = $12)
-                   and ($13::text is null or a.model = $13)
+            " = parent.id and ($12::timestamptz is null or (a.occurred_at, a.id) < ($12, $13))
                  order by a.occurred_at desc, a.id desc
-                 limit $3) r"
+                 limit $11) r"
         )
     };
 }
@@ -270,20 +294,11 @@ pub async fn records_of_parents(
         RecordParent::Creator => children_sql!("creator_id"),
         RecordParent::Campaign => children_sql!("campaign_id"),
     };
-    let rows: Vec<ChildRow> = sql(text)
-        .bind::<SqlUuid, _>(scope.brand_id)
+    let rows: Vec<ChildRow> = bind_filter!(text, scope, filter)
         .bind::<Array<SqlUuid>, _>(parent_ids)
         .bind::<BigInt, _>(page.fetch_limit())
         .bind::<Nullable<Timestamptz>, _>(page.after.map(|cursor| cursor.time()))
         .bind::<Nullable<SqlUuid>, _>(page.after.map(|cursor| cursor.id))
-        .bind::<Nullable<Timestamptz>, _>(filter.from)
-        .bind::<Nullable<Timestamptz>, _>(filter.to)
-        .bind::<Bool, _>(filter.has_superseded)
-        .bind::<Nullable<SqlUuid>, _>(filter.creator_id)
-        .bind::<Nullable<SqlUuid>, _>(filter.campaign_id)
-        .bind::<Nullable<SqlUuid>, _>(filter.member_id)
-        .bind::<Nullable<SqlUuid>, _>(filter.conversion_id)
-        .bind::<Nullable<Text>, _>(filter.model.map(AttributionModel::as_str))
         .load(conn)
         .await?;
     let mut children: HashMap<Uuid, Vec<AttributionRecord>> = parent_ids.iter().map(|id| (*id, Vec::new())).collect();

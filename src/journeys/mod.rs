@@ -17,7 +17,7 @@ use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
 use crate::urls::{AdClicks, Channel};
 
-pub use reads::{conversion_ids_between, conversion_ids_since, previous_conversions};
+pub use reads::{conversion_ids_between, conversion_ids_since, previous_conversions, signup_touches};
 pub use store::{ad_clicks_of_column, touches_of_people, touches_up_to};
 
 text_enum! {

@@ -76,6 +76,40 @@ pub async fn previous_conversions(
     Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.previous_at)).collect())
 }
 
+#[derive(QueryableByName)]
+struct SignupRow {
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
+    touch_id: Uuid,
+}
+
+/// The touch that each canonical person's sign-up at its moment is: of several at one moment the one that was recorded first, which is the
+/// one that counted.
+pub async fn signup_touches(
+    conn: &mut Conn,
+    scope: &Scope,
+    signups: &[(Uuid, DateTime<Utc>)],
+) -> Result<HashMap<(Uuid, DateTime<Utc>), Uuid>> {
+    if signups.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<SignupRow> =
+        sql("select distinct on (wanted.id, wanted.at) wanted.id as canonical_id, wanted.at, t.id as touch_id
+         from unnest($2::uuid[], $3::timestamptz[]) as wanted (id, at)
+         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
+         join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at = wanted.at and t.kind = 'SIGNUP'
+         order by wanted.id, wanted.at, t.recorded_at, t.id")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(signups.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(signups.iter().map(|(_, at)| *at).collect::<Vec<_>>())
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.touch_id)).collect())
+}
+
 /// The ids of the brand's conversions in `[from, to)` behind a place in their order, by moment and then by id: at most `count_max`.
 pub async fn conversion_ids_between(
     conn: &mut Conn,

@@ -140,13 +140,15 @@ fn value(scope: &Scope, event: &Event) -> Result<Money> {
     Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
 }
 
-/// Conversions that a touch, a sale or a merge of this batch may change the credit of: they are judged again. A touch may lead to what comes
-/// after it, a sale may end the journey of what comes after it, and a merge brings a history of any age.
+/// Conversions that a touch, a sale, a merge or a late referrer of this batch may change the credit of: they are judged again. A touch may lead
+/// to what comes after it, a sale may end the journey of what comes after it, a merge brings a history of any age, and a referrer who comes
+/// late becomes the owner of a sign-up of before (`late`: the canonical person and the moment).
 pub(super) async fn reopened(
     conn: &mut Conn,
     scope: &Scope,
     batch: &[Logged],
     stitched: &Stitched,
+    late: &[(Uuid, DateTime<Utc>)],
 ) -> Result<Vec<Uuid>> {
     let mut since: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
     for (logged, person) in batch.iter().zip(&stitched.people) {
@@ -155,6 +157,9 @@ pub(super) async fn reopened(
         }
         let at = logged.event.occurred_at;
         since.entry(person.canonical_id).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
+    }
+    for (canonical_id, at) in late {
+        since.entry(*canonical_id).and_modify(|earliest| *earliest = (*at).min(*earliest)).or_insert(*at);
     }
     since.extend(stitched.merged.iter().map(|id| (*id, DateTime::UNIX_EPOCH)));
     conversion_ids_since(conn, scope, &since.into_iter().collect::<Vec<_>>()).await
