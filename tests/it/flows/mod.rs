@@ -3,6 +3,7 @@
 mod days;
 mod hostile;
 mod journeys;
+mod models;
 pub mod pipeline;
 mod poison;
 mod replay;
