@@ -4,7 +4,7 @@
 use chrono::DateTime;
 use uuid::Uuid;
 
-use super::{Considered, attribute};
+use super::{Considered, Weighings};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::campaigns::{self, Policies};
@@ -36,7 +36,10 @@ pub async fn explain(conn: &mut Conn, scope: &Scope, conversion_id: Uuid) -> Res
     let moment = (person_id, conversion.occurred_at);
     let previous = previous_conversions(conn, scope, &[moment]).await?;
     let journey = super::journey(&conversion, previous.get(&moment).copied());
-    let verdicts = attribute(&policies.attribution, &journey, &touches);
+    let mut weighings = Weighings::default();
+    let (policy, model_version) = (&policies.attribution, conversion.model_version);
+    weighings.learn(conn, scope, std::iter::once((policy, model_version))).await?;
+    let verdicts = weighings.attribute(policy, model_version, &journey, &touches);
     let considered = touches.into_iter().zip(verdicts).collect();
     Ok(Some(Explanation { conversion, campaign_id: version.0, policies, considered }))
 }

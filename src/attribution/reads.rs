@@ -30,6 +30,8 @@ pub struct AttributionRecord {
     pub campaign_id: Uuid,
     pub model: AttributionModel,
     pub policy_version: i32,
+    /// The version of what channels are worth, under DATA_DRIVEN; 0 where there was none yet.
+    pub model_version: Option<i32>,
     pub degree: i16,
     /// Millionths of a millionth.
     pub weight_units: i64,
@@ -76,7 +78,7 @@ pub enum RecordParent {
 macro_rules! record_columns {
     () => {
         "a.id, a.conversion_id, a.touchpoint_id, a.creator_id, a.referrer_id, a.campaign_id, a.model, a.policy_version, a.degree,
-         a.weight_units, a.amount_minor, a.currency, a.occurred_at, a.recorded_at, a.superseded_at"
+         a.weight_units, a.amount_minor, a.currency, a.occurred_at, a.recorded_at, a.superseded_at, a.model_version"
     };
 }
 
@@ -147,6 +149,8 @@ struct RecordRow {
     recorded_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     superseded_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    model_version: Option<i32>,
 }
 
 impl RecordRow {
@@ -161,6 +165,7 @@ impl RecordRow {
             campaign_id: self.campaign_id,
             model: AttributionModel::from_column(&self.model)?,
             policy_version: self.policy_version,
+            model_version: self.model_version,
             degree: self.degree,
             weight_units: self.weight_units,
             value: Money::new(self.amount_minor, currency),
@@ -241,6 +246,7 @@ pub async fn record_page(
             records::occurred_at,
             records::recorded_at,
             records::superseded_at,
+            records::model_version,
         ))
         .limit(page.fetch_limit())
         .load(conn)

@@ -17,7 +17,8 @@ pub fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
     let count = ages.len();
     match policy.model {
         AttributionModel::FirstTouch => shares(&indicator(count, 0)),
-        AttributionModel::Linear => equal_shares(WEIGHT_UNITS, count),
+        // What channels are worth divides DATA_DRIVEN elsewhere; before the first version of that, all touches share alike.
+        AttributionModel::Linear | AttributionModel::DataDriven => equal_shares(WEIGHT_UNITS, count),
         AttributionModel::TimeDecay => time_decay(policy.half_life_hours, ages),
         AttributionModel::PositionBased => position_based(count),
         AttributionModel::WeightedLastTouch if count > 1 => {
@@ -26,8 +27,7 @@ pub fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
             weights.push(last);
             weights
         }
-        // A policy cannot hold DATA_DRIVEN, which needs the paths of others.
-        AttributionModel::LastTouch | AttributionModel::WeightedLastTouch | AttributionModel::DataDriven => {
+        AttributionModel::LastTouch | AttributionModel::WeightedLastTouch => {
             shares(&indicator(count, count.saturating_sub(1)))
         }
     }

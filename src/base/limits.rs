@@ -185,6 +185,16 @@ pub const REPORT_PATHS_MAX: i64 = 100_000;
 pub const REPORT_ROWS_MAX: usize = 1_000;
 /// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
 pub const MARKOV_CHANNELS_MAX: usize = 500;
+/// Conversions that what channels are worth is computed from, the latest: about a second of the worker's time.
+pub const DATA_DRIVEN_CONVERSIONS_MAX: i64 = 10_000;
+/// Touches of one campaign that are looked through for the paths of people who did not buy, the latest.
+pub const DATA_DRIVEN_TOUCHES_MAX: i64 = 100_000;
+/// Different paths of people who did not buy.
+pub const DATA_DRIVEN_PATHS_MAX: i64 = 20_000;
+/// Touches of one path, the last.
+pub const DATA_DRIVEN_PATH_TOUCHES_MAX: usize = 50;
+/// New conversions that a policy may have the next version wait for.
+pub const MODEL_CONVERSIONS_MAX: i32 = 1_000_000;
 /// Hours of a lookback window or a half-life: a year.
 pub const LOOKBACK_HOURS_MAX: i32 = 8_760;
 /// Touchpoints of one person that attribution considers, the latest first.

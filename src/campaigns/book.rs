@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{CampaignStatus, Policies, reads};
+use super::{AttributionPolicy, CampaignStatus, Policies, reads};
 use crate::access::Scope;
 use crate::base::{Currency, Result};
 use crate::db::Conn;
@@ -73,6 +73,13 @@ impl PolicyBook {
     #[must_use]
     pub fn version(&self, campaign_id: Uuid, version: i32) -> Option<&Policies> {
         self.policies.get(&(campaign_id, version))
+    }
+
+    /// The attribution policies in force.
+    pub fn in_force(&self) -> impl Iterator<Item = &AttributionPolicy> {
+        let current =
+            self.campaigns.values().filter_map(move |facts| self.policies.get(&(facts.id, facts.policy_version)));
+        current.map(|policies| &policies.attribution)
     }
 
     /// The longest lookback window of any policy in the book, in hours.

@@ -47,6 +47,7 @@ diesel::table! {
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
         superseded_at -> Nullable<Timestamptz>,
+        model_version -> Nullable<Int4>,
     }
 }
 
@@ -156,6 +157,7 @@ diesel::table! {
         currency -> Text,
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
+        model_version -> Nullable<Int4>,
     }
 }
 
@@ -168,6 +170,30 @@ diesel::table! {
         status -> Text,
         tier -> Nullable<Text>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_driven_models (brand_id, method, transform, version) {
+        brand_id -> Uuid,
+        method -> Text,
+        transform -> Text,
+        version -> Int4,
+        conversion_total -> Int8,
+        conversion_count -> Int8,
+        path_count -> Int8,
+        computed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_driven_weights (brand_id, method, transform, version, channel) {
+        brand_id -> Uuid,
+        method -> Text,
+        transform -> Text,
+        version -> Int4,
+        channel -> Text,
+        weight_units -> Int8,
     }
 }
 

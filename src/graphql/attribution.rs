@@ -85,6 +85,12 @@ impl AttributionRecord {
         self.0.policy_version
     }
 
+    /// The version of what channels are worth that divided it under DATA_DRIVEN; 0 where there was none yet, so that it was divided as under
+    /// LINEAR; null under the other models.
+    async fn model_version(&self) -> Option<i32> {
+        self.0.model_version
+    }
+
     /// The share of the credit, from 0 to 1.
     async fn weight(&self) -> Decimal {
         to_weight(self.0.weight_units.unsigned_abs())
@@ -226,6 +232,11 @@ impl AttributionExplanation {
     /// The policy that judged it.
     async fn policy(&self) -> AttributionPolicy {
         AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)
+    }
+
+    /// The version of what channels are worth that judged it under DATA_DRIVEN; 0 where there was none yet, and null under the other models.
+    async fn model_version(&self) -> Option<i32> {
+        self.0.conversion.model_version
     }
 
     /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.

@@ -53,7 +53,7 @@ pub use brands::{Brand, Viewer};
 pub use campaigns::Campaign;
 pub use context::{RequestContext, RequestExt};
 pub use creators::Creator;
-pub use enums::{AttributionModel, Channel, Platform, RewardKind};
+pub use enums::{AttributionModel, Channel, DataDrivenMethod, PathTransform, Platform, RewardKind};
 pub use links::{Link, LinkOwner};
 pub use members::Member;
 pub use node::Node;

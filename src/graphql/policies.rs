@@ -3,7 +3,7 @@
 use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 
 use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
-use super::{AttributionModel, RewardKind};
+use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
 use crate::base::{self, Currency, Error, Result};
 use crate::campaigns::{self, AttributionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft};
 use crate::fraud::SignalName;
@@ -25,6 +25,13 @@ pub struct AttributionPolicy {
     pub split_at_previous_conversion: bool,
     /// Whether a conversion that names a creator or a link is a touch itself.
     pub count_converting_event: bool,
+    /// How paths say what a channel is worth under DATA_DRIVEN; null under the other models.
+    pub data_driven_method: Option<DataDrivenMethod>,
+    /// What is done to paths before they are compared under DATA_DRIVEN; null under the other models.
+    pub path_transform: Option<PathTransform>,
+    /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN; null under the other
+    /// models.
+    pub model_conversions_min: Option<i32>,
 }
 
 impl AttributionPolicy {
@@ -33,6 +40,7 @@ impl AttributionPolicy {
     pub fn new(version: i32, policy: &campaigns::AttributionPolicy) -> Self {
         let model = AttributionModel::from(policy.model);
         let is_weighted = model == AttributionModel::WeightedLastTouch;
+        let data_driven = Some(policy.data_driven).filter(|_| model == AttributionModel::DataDriven);
         Self {
             version,
             model,
@@ -41,6 +49,9 @@ impl AttributionPolicy {
             half_life_hours: (model == AttributionModel::TimeDecay).then_some(policy.half_life_hours),
             split_at_previous_conversion: policy.is_split_at_previous_conversion,
             count_converting_event: policy.has_converting_event,
+            data_driven_method: data_driven.map(|one| one.method.into()),
+            path_transform: data_driven.map(|one| one.transform.into()),
+            model_conversions_min: data_driven.map(|one| one.conversions_min),
         }
     }
 }
@@ -179,6 +190,13 @@ pub struct AttributionPolicyInput {
     split_at_previous_conversion: Option<bool>,
     /// Whether a conversion that names a creator or a link is a touch itself, at the moment of the conversion; the default is false.
     count_converting_event: Option<bool>,
+    /// How paths say what a channel is worth under DATA_DRIVEN; the default is MARKOV.
+    data_driven_method: Option<DataDrivenMethod>,
+    /// What is done to paths before they are compared under DATA_DRIVEN; the default is AS_IS.
+    path_transform: Option<PathTransform>,
+    /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN: 1 to 1000000; the default
+    /// is 100. It is also at least a tenth of the conversions that the version before was computed from.
+    model_conversions_min: Option<i32>,
 }
 
 /// What is owed; what is left out stays, or is the default: nothing is owed.
@@ -261,6 +279,9 @@ fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> 
         half_life_hours: input.half_life_hours,
         is_split_at_previous_conversion: input.split_at_previous_conversion,
         has_converting_event: input.count_converting_event,
+        data_driven_method: input.data_driven_method.map(Into::into),
+        path_transform: input.path_transform.map(Into::into),
+        model_conversions_min: input.model_conversions_min,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -131,4 +131,27 @@ pub async fn conversion_ids_between(
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct SpanRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    first_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    last_at: Option<DateTime<Utc>>,
+}
+
+/// The moments of the first and of the last of the brand's latest conversions, of so many of them; `None` where there is none.
+pub async fn latest_conversions_span(
+    conn: &mut Conn,
+    scope: &Scope,
+    count: i64,
+) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let row: SpanRow = sql("select min(occurred_at) as first_at, max(occurred_at) as last_at from (
+             select occurred_at from conversions where brand_id = $1 order by occurred_at desc, id desc limit $2) latest")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<BigInt, _>(count)
+    .get_result(conn)
+    .await?;
+    Ok(row.first_at.zip(row.last_at))
 }

@@ -85,11 +85,7 @@ struct LateReferral {
 
 /// The sign-ups that waited for their referrers until now. The event that brings the referrer is the referrer's own, which is no touch on
 /// itself: the touch is the sign-up that named it.
-async fn late_referrals(
-    conn: &mut Conn,
-    scope: &Scope,
-    enrolment: &referrals::Enrolment,
-) -> Result<Vec<LateReferral>> {
+async fn late_referrals(conn: &mut Conn, scope: &Scope, enrolment: &referrals::Enrolment) -> Result<Vec<LateReferral>> {
     let late = enrolment.joined.iter().filter(|one| one.is_late);
     let signups: Vec<_> = late
         .filter_map(|one| {

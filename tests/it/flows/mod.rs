@@ -1,5 +1,6 @@
 //! Whole stories, from the door to the books.
 
+mod data_driven;
 mod days;
 mod hostile;
 mod journeys;

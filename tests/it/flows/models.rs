@@ -132,15 +132,22 @@ async fn credit_is_conserved_under_every_model_whatever_comes_and_the_log_makes_
         let app = world().await;
         // Every other model with journeys of their own and with sales that are touches.
         let is_odd = seed % 2 == 1;
-        let part = json!({"model": model, "is_split_at_previous_conversion": is_odd, "has_converting_event": is_odd});
+        let part = json!({"model": model, "is_split_at_previous_conversion": is_odd, "has_converting_event": is_odd,
+            "data_driven": {"method": "MARKOV", "transform": "UNIQUE", "conversions_min": 4}});
         app.execute(&format!("update campaign_policies set attribution = attribution || '{part}'")).await;
         let cuts = history(&app, &Dice(SeededChance::from_seed(seed))).await;
         for (what, count) in [
             ("superseded", "select count(*) from attribution_records where superseded_at is not null"),
             ("merged", "select count(*) from identity_merges"),
-            ("refunded in part", "select count(*) from conversions where refunded_minor between 1 and amount_minor - 1"),
+            (
+                "refunded in part",
+                "select count(*) from conversions where refunded_minor between 1 and amount_minor - 1",
+            ),
             ("refunded", "select count(*) from conversions where refunded_minor = amount_minor"),
-            ("late", "select count(*) from touchpoints t join conversions c on c.person_id = t.person_id and t.occurred_at < c.occurred_at and t.recorded_at > c.recorded_at"),
+            (
+                "late",
+                "select count(*) from touchpoints t join conversions c on c.person_id = t.person_id and t.occurred_at < c.occurred_at and t.recorded_at > c.recorded_at",
+            ),
         ] {
             assert!(app.sql_count(count).await > 0, "{model}: the history is too tame: nothing was {what}");
         }
@@ -150,6 +157,8 @@ async fn credit_is_conserved_under_every_model_whatever_comes_and_the_log_makes_
         let reported = reported(&app, model).await;
         // A report has data-driven credit follow from the paths of its own time: only the whole is the same.
         if model == "DATA_DRIVEN" {
+            let versions = "select count(distinct model_version) from attribution_records";
+            assert!(app.sql_count(versions).await > 2, "before the first version, under it, and under the next");
             assert_eq!(recorded.iter().sum::<i64>(), reported.iter().sum::<i64>());
         } else {
             assert_eq!(recorded, reported, "{model}: worked out afresh");

@@ -13,9 +13,11 @@ use super::redis_lost::flush;
 use crate::support::TestApp;
 
 /// Every table that follows from the log.
-const DERIVED: [&str; 18] = [
+const DERIVED: [&str; 20] = [
     "attribution_records",
     "conversions",
+    "data_driven_models",
+    "data_driven_weights",
     "fraud_alerts",
     "fraud_assessments",
     "identities",
@@ -38,7 +40,7 @@ const DERIVED: [&str; 18] = [
 /// campaign. Events that the line refused stand in it again, and will be refused again.
 const FORGET: &str = "
     set session_replication_role = replica;
-    delete from attribution_records; delete from conversions; delete from fraud_alerts; delete from fraud_assessments;
+    delete from attribution_records; delete from conversions; delete from data_driven_weights; delete from data_driven_models; delete from fraud_alerts; delete from fraud_assessments;
     delete from identities; delete from identity_merges; delete from member_activity_days; delete from member_downlines; delete from members; delete from outbox;
     delete from people; delete from refunds; delete from reward_caps; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
