@@ -12,6 +12,7 @@ pub mod reads;
 pub mod report;
 pub mod rules;
 pub mod shapley;
+pub mod simulation;
 mod store;
 mod walk;
 pub mod weights;

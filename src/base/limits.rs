@@ -185,6 +185,10 @@ pub const REPORT_PATHS_MAX: i64 = 100_000;
 pub const REPORT_ROWS_MAX: usize = 1_000;
 /// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
 pub const MARKOV_CHANNELS_MAX: usize = 500;
+/// Conversions of one trial of a drafted policy that is streamed with its progress.
+pub const SIMULATION_CONVERSIONS_MAX: u64 = 10_000_000;
+/// Trials that a process works out at once; others wait.
+pub const SIMULATIONS_MAX: usize = 2;
 /// Conversions that what channels are worth is computed from, the latest: about a second of the worker's time.
 pub const DATA_DRIVEN_CONVERSIONS_MAX: i64 = 10_000;
 /// Touches of one campaign that are looked through for the paths of people who did not buy, the latest.

@@ -75,6 +75,17 @@ impl PolicyBook {
         self.policies.get(&(campaign_id, version))
     }
 
+    /// Puts another attribution policy in the place of the one in force, and returns that with its version.
+    pub fn replace_attribution(
+        &mut self,
+        campaign_id: Uuid,
+        policy: AttributionPolicy,
+    ) -> Option<(i32, AttributionPolicy)> {
+        let version = self.campaigns.get(&campaign_id)?.policy_version;
+        let policies = self.policies.get_mut(&(campaign_id, version))?;
+        Some((version, std::mem::replace(&mut policies.attribution, policy)))
+    }
+
     /// The attribution policies in force.
     pub fn in_force(&self) -> impl Iterator<Item = &AttributionPolicy> {
         let current =

@@ -112,6 +112,23 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, change:
     store::update(conn, scope, &campaign).await
 }
 
+/// A campaign, and the attribution policy that a change would make of the one in force. It writes nothing.
+pub async fn drafted_attribution(
+    conn: &mut Conn,
+    scope: &Scope,
+    id: Uuid,
+    draft: &AttributionDraft,
+) -> Result<(Campaign, AttributionPolicy)> {
+    let campaign = by_ids(conn, scope, &[id]).await?.remove(&id);
+    let campaign = campaign.ok_or_else(|| Error::not_found(&["campaignId"], "There is no such campaign."))?;
+    let key = (id, campaign.policy_version);
+    let current = policies_by_versions(conn, scope, &[key]).await?.remove(&key);
+    let current = current.ok_or_else(|| Error::fault("reading a campaign's policies", "they are gone"))?;
+    let draft = PoliciesDraft { attribution: draft.clone(), ..PoliciesDraft::default() };
+    let drafted = rules::apply(&current, &draft, campaign.currency)?;
+    Ok((campaign, drafted.attribution))
+}
+
 /// The hosts that a destination may lie on, where there is one to check.
 async fn allowed_hosts(conn: &mut Conn, scope: &Scope, url: Option<&str>) -> Result<Vec<String>> {
     if url.is_none() { Ok(Vec::new()) } else { Ok(brands::settings(conn, scope).await?.allowed_hosts) }

@@ -39,6 +39,7 @@ mod reports;
 mod reward_changes;
 mod rewards;
 mod scan;
+mod simulations;
 mod subscriptions;
 mod webhook_sources;
 
@@ -76,6 +77,7 @@ pub struct Query(
     links::LinkQuery,
     attribution::AttributionQuery,
     reports::ReportQuery,
+    simulations::SimulationQuery,
     cohorts::CohortQuery,
     rewards::RewardQuery,
     fraud::FraudQuery,

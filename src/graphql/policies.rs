@@ -270,7 +270,8 @@ pub fn to_draft(
     })
 }
 
-fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> {
+/// The draft of one input.
+pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> {
     let weight = input.last_touch_weight.map(|weight| to_ppm_32(weight, &["attribution", "lastTouchWeight"]));
     Ok(AttributionDraft {
         model: input.model.map(Into::into),

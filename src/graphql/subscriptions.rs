@@ -13,6 +13,7 @@ use super::attribution::{AttributionFilter, AttributionRecord};
 use super::connection::Edge;
 use super::fraud::{FraudAlert, FraudAlertFilter};
 use super::node::require_growth;
+use super::simulations::{AttributionSimulationStep, Running, SimulateAttributionPolicyInput};
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::attribution::reads::{self as attribution, RecordFilter};
@@ -64,6 +65,17 @@ impl Subscription {
             let (place, record) = tail.next().await?;
             Ok(Some((Edge { cursor: place.encode(), node: AttributionRecord(record) }, tail)))
         }))
+    }
+
+    /// What a drafted attribution policy would have credited, next to what stands: how far it has come from time to time, then what it came
+    /// to, and the end. It writes nothing, and stops where nobody listens. At most 10,000,000 conversions.
+    async fn attribution_simulation<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The draft, and what it is tried on.")] input: SimulateAttributionPolicyInput,
+    ) -> Result<impl Stream<Item = Result<AttributionSimulationStep>> + 'ctx> {
+        let running = Running::begin(ctx.request()?, &input).await?;
+        Ok(try_unfold(running, |mut running| async move { Ok(running.next().await?.map(|step| (step, running))) }))
     }
 }
 

@@ -16,6 +16,7 @@ use crate::campaigns::{AttributionModel, PolicyBook};
 use crate::db::Conn;
 
 pub use rules::{Dimension, Group, Report, Total};
+pub(super) use store::take_snapshot;
 
 /// What a report is asked for.
 #[derive(Clone, Debug)]
@@ -42,7 +43,7 @@ pub struct Question {
 /// Works a report out, as one snapshot sees the brand. Call it first in a transaction.
 pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Result<Report> {
     rules::check(question)?;
-    store::take_snapshot(conn).await?;
+    take_snapshot(conn).await?;
     let book = &mut PolicyBook::load(conn, scope).await?;
     let mut tally = rules::Tally::new(question);
     let mut walk = Walk::over(question.from, question.to);

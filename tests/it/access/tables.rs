@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 46] = [
+pub const ALLOWED: [(&str, &str, &str); 48] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -39,6 +39,11 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
     (
         "attributionReport",
         "(input: {groupBy: DAY, models: [LINEAR], from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { truncated }",
+        "AGFNV",
+    ),
+    (
+        "simulateAttributionPolicy",
+        "(input: {campaignId: \"campaign_00000000000000000000000000\", attribution: {}, from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { truncated }",
         "AGFNV",
     ),
     ("kFactorCohorts", "(from: \"2026-08-01\", to: \"2026-08-02\") { size }", "AGFNV"),
@@ -108,11 +113,16 @@ pub const ALLOWED: [(&str, &str, &str); 46] = [
     ("updateBrand", "(input: {allowedHosts: [\"*\"]}) { userErrors { code } }", "A"),
     ("fraudAlerts", "", "AGFNVB"),
     ("attributionRecords", "", "AGFNVC"),
+    (
+        "attributionSimulation",
+        "(input: {campaignId: \"campaign_00000000000000000000000000\", attribution: {}, from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { done }",
+        "AGFNV",
+    ),
 ];
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -172,6 +182,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 55] = [
         "attributionReport.input.campaignId",
         Kind::Campaign,
         "{ attributionReport(input: {groupBy: DAY, models: [LINEAR], from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\", campaignId: \"ID\"}) { conversions rows { key } } }",
+    ),
+    (
+        "simulateAttributionPolicy.input.campaignId",
+        Kind::Campaign,
+        "{ simulateAttributionPolicy(input: {campaignId: \"ID\", attribution: {model: LINEAR}, from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\"}) { conversions rows { creator { id } } } }",
     ),
     (
         "kFactorCohorts.campaignId",

@@ -5,4 +5,5 @@ mod events;
 mod fraud;
 mod report;
 mod rewards;
+mod simulation;
 pub mod world;
