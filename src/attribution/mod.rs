@@ -32,7 +32,7 @@ use crate::journeys::{Conversion, Touch, previous_conversions, touches_up_to};
 pub use data_driven::Weighings;
 pub use explain::{Explanation, explain};
 pub use rules::{Considered, Journey, Reason, attribute};
-pub use weights::WEIGHT_UNITS;
+pub use weights::{WEIGHT_UNITS, decimal};
 
 /// A conversion with its canonical person.
 #[derive(Clone, Debug)]

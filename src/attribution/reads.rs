@@ -112,8 +112,10 @@ macro_rules! bind_filter {
 }
 
 // Behind the macros that they use.
+mod export;
 mod feed;
 
+pub use export::{NamedRecord, begin_export, end_export, export_page};
 pub use feed::records_after;
 
 #[derive(Queryable, QueryableByName)]

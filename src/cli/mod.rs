@@ -3,6 +3,7 @@
 
 mod context;
 mod demo;
+mod export;
 mod flags;
 mod import;
 mod import_events;
@@ -58,6 +59,9 @@ enum Command {
     /// Import a file of history; what is turned away is told line by line in FILE.rejected.csv
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Export what the books hold as a file
+    #[command(subcommand)]
+    Export(export::ExportCommand),
     /// Take quarantined and dead events in again, with today's rules and names, or give them up
     Replay(Box<replay::Replay>),
     /// Say what an address with utm_* parameters and identifiers carries, and what is wrong with it; ends with 1 on an error
@@ -86,6 +90,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Command::Key(command) => command.run(&context).await?,
         Command::Demo(command) => command.run(&context).await?,
         Command::Import(command) => command.run(&context).await?,
+        Command::Export(command) => command.run(&context).await?,
         Command::Replay(command) => command.run(&context).await?,
         Command::LintUrl(command) => return command.run(&context).await,
         Command::SendEvent(command) => return command.run(&context).await,

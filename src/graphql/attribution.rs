@@ -12,8 +12,8 @@ use super::node::require_growth;
 use super::policies::AttributionPolicy;
 use super::scalars::{Decimal, Money};
 use super::{AttributionModel, Campaign, Creator, Member, RequestContext, RequestExt};
+use crate::attribution;
 use crate::attribution::reads::{RecordFilter, RecordParent, record_count, record_page};
-use crate::attribution::{self, WEIGHT_UNITS};
 use crate::base::{self, Kind, Page, Slice};
 
 /// A part of the credit of a conversion.
@@ -122,13 +122,9 @@ impl AttributionRecord {
     }
 }
 
-/// A weight as an exact decimal: the parts are of 10^12, so that twelve places hold every one.
+/// A weight as an exact decimal.
 pub fn to_weight(units: impl Into<u128>) -> Decimal {
-    let (units, one) = (units.into(), u128::from(WEIGHT_UNITS));
-    let (whole, part) = (units / one, units % one);
-    let part = format!("{part:012}");
-    let part = part.trim_end_matches('0');
-    Decimal(if part.is_empty() { whole.to_string() } else { format!("{whole}.{part}") })
+    Decimal(attribution::decimal(units.into()))
 }
 
 /// Which attribution records are wanted. What is left out is not asked about.
@@ -295,20 +291,5 @@ impl AttributionQuery {
         }
         let explanation = attribution::explain(&mut *request.conn().await?, &request.scope, id).await?;
         Ok(explanation.map(AttributionExplanation))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::to_weight;
-
-    #[test]
-    fn weights_are_written_exactly() {
-        let check = |units: u64, expected| assert_eq!(to_weight(units).0, expected);
-        check(1_000_000_000_000, "1");
-        check(0, "0");
-        check(600_000_000_000, "0.6");
-        check(333_333_333_334, "0.333333333334");
-        check(1, "0.000000000001");
     }
 }

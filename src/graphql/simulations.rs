@@ -10,11 +10,10 @@ use uuid::Uuid;
 use super::attribution::to_weight;
 use super::context::parse_id;
 use super::creators::to_int;
-use super::node::require_growth;
 use super::policies::{AttributionPolicy, AttributionPolicyInput, attribution_draft};
 use super::scalars::{Decimal, Money};
 use super::{Creator, RequestContext, RequestExt};
-use crate::access::Scope;
+use crate::access::{Permission, Scope};
 use crate::app::App;
 use crate::attribution::report::Total;
 use crate::attribution::simulation::{Moved, Progress, Simulation, Trial, simulate};
@@ -119,7 +118,7 @@ struct Asked {
 
 impl Asked {
     async fn read(request: &RequestContext, input: &SimulateAttributionPolicyInput, max: u64) -> base::Result<Self> {
-        require_growth(request)?;
+        request.require(Permission::ReadGrowth)?;
         // It tells of every creator: more than a creator's key may see.
         if request.scope.creator_id.is_some() {
             let message = "A key of role creator may not try policies: they tell of other creators.";

@@ -10,6 +10,7 @@ mod codes;
 mod cohorts;
 mod database;
 mod demo;
+mod export;
 mod faults;
 mod flows;
 mod forest;
