@@ -7,5 +7,6 @@ alter table attribution_records drop constraint attribution_records_model_versio
 alter table attribution_records drop column model_version;
 alter table conversions drop constraint conversions_model_version_check;
 alter table conversions drop column model_version;
+update attribution_records set degree = 1 where degree = 0;
 drop table data_driven_weights;
 drop table data_driven_models;

@@ -36,6 +36,8 @@ create table data_driven_weights (
 -- Null under every other model; 0 where there was no version yet.
 alter table conversions add column model_version integer;
 alter table conversions add constraint conversions_model_version_check check (model_version >= 0);
+-- A touch's own credit is of degree 0, as it was always said to be.
+update attribution_records set degree = 0 where degree = 1;
 alter table attribution_records add column model_version integer;
 alter table attribution_records add constraint attribution_records_model_version_check check (
     (model = 'DATA_DRIVEN') = (model_version is not null) and (model_version is null or model_version >= 0)

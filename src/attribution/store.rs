@@ -99,7 +99,7 @@ async fn insert(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, rows: &[(&Cr
     .bind::<Array<Text>, _>(credits().map(|credit| credit.model.as_str()).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(credits().map(|credit| credit.policy_version).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(credits().map(|credit| credit.generation).collect::<Vec<_>>())
-    .bind::<Array<SmallInt>, _>(credits().map(|_| 1_i16).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(credits().map(|_| 0_i16).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(credits().map(|credit| credit.weight_units.cast_signed()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(credits().map(|credit| credit.amount_minor).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(rows.iter().map(|(_, one)| one.conversion.value.currency.to_string()).collect::<Vec<_>>())

@@ -175,6 +175,8 @@ pub const ANCESTORS_MAX: usize = 20_000;
 pub const TREE_NODES_MAX: usize = 2_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Degrees of the referral up-line that an attribution policy may credit.
+pub const UPLINE_DEGREES_MAX: usize = 3;
 /// Conversions of one report: each is judged again under every model that is asked for.
 pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
 /// Conversions of a report that are read together.

@@ -93,6 +93,12 @@ impl PolicyBook {
         current.map(|policies| &policies.attribution)
     }
 
+    /// Whether any policy in the book credits the up-line.
+    #[must_use]
+    pub fn has_upline(&self) -> bool {
+        self.policies.values().any(|policies| !policies.attribution.upline_ppm.is_empty())
+    }
+
     /// The longest lookback window of any policy in the book, in hours.
     #[must_use]
     pub fn lookback_hours_max(&self) -> i32 {

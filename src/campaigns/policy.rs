@@ -66,6 +66,9 @@ pub struct AttributionPolicy {
     pub has_converting_event: bool,
     #[serde(default)]
     pub data_driven: DataDrivenPolicy,
+    /// What the members above the buyer are credited with, in millionths, the nearest first: apart from the credit of touches.
+    #[serde(default)]
+    pub upline_ppm: Vec<i32>,
 }
 
 /// What channels are worth, and how often that is computed, under DATA_DRIVEN.
@@ -160,6 +163,7 @@ impl AttributionPolicy {
             is_split_at_previous_conversion: false,
             has_converting_event: false,
             data_driven: DataDrivenPolicy::default(),
+            upline_ppm: Vec::new(),
         }
     }
 }

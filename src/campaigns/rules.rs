@@ -6,7 +6,7 @@ use super::{
     AttributionModel, AttributionPolicy, CampaignObjective, CampaignStatus, DataDrivenMethod, DataDrivenPolicy,
     FraudPolicy, PathTransform, Policies, RewardKind, RewardPolicy, RewardTier, SignalPolicy,
 };
-use crate::base::limits::{LOOKBACK_HOURS_MAX, MODEL_CONVERSIONS_MAX, REWARD_DEGREES_MAX};
+use crate::base::limits::{LOOKBACK_HOURS_MAX, MODEL_CONVERSIONS_MAX, REWARD_DEGREES_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Money, Refusal, Result, is_plain};
 use crate::urls::{DESTINATION_EXPECTED, NOT_ALLOWED, is_allowed, is_destination};
 
@@ -71,6 +71,7 @@ pub struct AttributionDraft {
     pub data_driven_method: Option<DataDrivenMethod>,
     pub path_transform: Option<PathTransform>,
     pub model_conversions_min: Option<i32>,
+    pub upline_ppm: Option<Vec<i32>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -221,7 +222,12 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
             transform: draft.path_transform.unwrap_or(current.data_driven.transform),
             conversions_min: draft.model_conversions_min.unwrap_or(current.data_driven.conversions_min),
         },
+        upline_ppm: draft.upline_ppm.clone().unwrap_or_else(|| current.upline_ppm.clone()),
     };
+    let upline: i64 = policy.upline_ppm.iter().map(|ppm| i64::from(*ppm)).sum();
+    let is_upline = policy.upline_ppm.len() <= UPLINE_DEGREES_MAX && policy.upline_ppm.iter().all(|ppm| *ppm >= 0);
+    let message = format!("Pass at most {UPLINE_DEGREES_MAX} shares from 0 to 1, which make at most 1 together.");
+    checks.hold(is_upline && upline <= i64::from(MILLION), &["attribution", "upline"], message);
     checks.within(policy.lookback_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "lookbackHours"]);
     checks.within(policy.half_life_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "halfLifeHours"]);
     let conversions_min = policy.data_driven.conversions_min;
@@ -342,6 +348,7 @@ mod tests {
         draft.attribution.lookback_hours = Some(0);
         draft.attribution.half_life_hours = Some(8_761);
         draft.attribution.model_conversions_min = Some(0);
+        draft.attribution.upline_ppm = Some(vec![900_000, 100_001]);
         draft.reward.escrow_days = Some(-1);
         draft.fraud.review_score_ppm = Some(600_000);
         check(
@@ -350,6 +357,7 @@ mod tests {
                 "attribution.lookbackHours",
                 "attribution.halfLifeHours",
                 "attribution.modelConversionsMin",
+                "attribution.upline",
                 "reward.escrowDays",
                 "fraud.reviewScore",
             ],
@@ -379,6 +387,6 @@ mod tests {
             "is_cross_device": true}"#;
         let policy: AttributionPolicy = serde_json::from_str(stored).unwrap();
         assert!(!policy.is_split_at_previous_conversion && !policy.has_converting_event);
-        assert_eq!(policy.data_driven, DataDrivenPolicy::default());
+        assert_eq!((policy.data_driven, policy.upline_ppm), (DataDrivenPolicy::default(), Vec::new()));
     }
 }

@@ -4,6 +4,7 @@ use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 
 use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
 use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
+use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::base::{self, Currency, Error, Result};
 use crate::campaigns::{self, AttributionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft};
 use crate::fraud::SignalName;
@@ -32,6 +33,8 @@ pub struct AttributionPolicy {
     /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN; null under the other
     /// models.
     pub model_conversions_min: Option<i32>,
+    /// What the members above the buyer are credited with, from 0 to 1, the nearest first; empty: nothing.
+    pub upline: Vec<f64>,
 }
 
 impl AttributionPolicy {
@@ -52,6 +55,7 @@ impl AttributionPolicy {
             data_driven_method: data_driven.map(|one| one.method.into()),
             path_transform: data_driven.map(|one| one.transform.into()),
             model_conversions_min: data_driven.map(|one| one.conversions_min),
+            upline: policy.upline_ppm.iter().copied().map(from_ppm).collect(),
         }
     }
 }
@@ -197,6 +201,9 @@ pub struct AttributionPolicyInput {
     /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN: 1 to 1000000; the default
     /// is 100. It is also at least a tenth of the conversions that the version before was computed from.
     model_conversions_min: Option<i32>,
+    /// What the members above the buyer are credited with in reports, apart from touches: at most 3 shares from 0 to 1, the nearest first,
+    /// which make at most 1 together. The default is none.
+    upline: Option<Vec<f64>>,
 }
 
 /// What is owed; what is left out stays, or is the default: nothing is owed.
@@ -273,6 +280,10 @@ pub fn to_draft(
 /// The draft of one input.
 pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> {
     let weight = input.last_touch_weight.map(|weight| to_ppm_32(weight, &["attribution", "lastTouchWeight"]));
+    let upline = input.upline.map(|shares| {
+        let read = |(index, share): (usize, f64)| to_ppm_32(share, &["attribution", "upline", &index.to_string()]);
+        shares.into_iter().take(UPLINE_DEGREES_MAX + 1).enumerate().map(read).collect::<Result<Vec<i32>>>()
+    });
     Ok(AttributionDraft {
         model: input.model.map(Into::into),
         lookback_hours: input.lookback_hours,
@@ -283,6 +294,7 @@ pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDra
         data_driven_method: input.data_driven_method.map(Into::into),
         path_transform: input.path_transform.map(Into::into),
         model_conversions_min: input.model_conversions_min,
+        upline_ppm: upline.transpose()?,
     })
 }
 

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::graphql::world::{at, setting, story, tell};
-use crate::support::TestApp;
-use crate::support::process::binary;
+use crate::support::{TestApp, binary};
 
 async fn export(app: &TestApp, arguments: &[&str]) -> String {
     let done = binary(app).arg("export").args(arguments).output().await.unwrap();
@@ -47,7 +46,7 @@ async fn attribution_is_exported_whole_and_runs_no_formula() {
     let times: Vec<&str> = rows.iter().map(|row| row["occurred_at"].as_str().unwrap()).collect();
     assert!(times.windows(2).all(|pair| pair[0] >= pair[1]), "the latest conversion first");
 
-    let text = export(&app, &["attribution", "--campaign", "campaign_0000000000000000000000005h"]).await;
+    let text = export(&app, &["attribution", "--campaign", "campaign_00000000000000000000000051"]).await;
     let mut lines = text.lines();
     assert!(lines.next().unwrap().starts_with("record_id,conversion_id,order_id,touchpoint_id,creator_id,"), "{text}");
     assert_eq!(lines.count(), rows.len());

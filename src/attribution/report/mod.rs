@@ -4,19 +4,24 @@
 
 pub mod rules;
 mod store;
+mod upline;
+
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::walk::Walk;
+use super::walk::{Chunk, Walk};
 use crate::access::Scope;
-use crate::base::limits::{REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX};
+use crate::base::limits::{REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{AttributionModel, PolicyBook};
 use crate::db::Conn;
+use crate::referrals::uplines;
 
 pub use rules::{Dimension, Group, Report, Total};
 pub(super) use store::take_snapshot;
+pub use upline::Degree;
 
 /// What a report is asked for.
 #[derive(Clone, Debug)]
@@ -54,8 +59,11 @@ pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Resu
             let message = format!("These are more than {REPORT_CONVERSIONS_MAX} conversions: ask for a shorter time.");
             return Err(Error::refused(Code::LimitReached, &["input", "to"], message));
         }
+        let lines = lines(conn, scope, book, &chunk).await?;
         for (conversion, previous_at, touches) in chunk.iter() {
+            let line = conversion.member_id.and_then(|id| lines.get(&id)).map_or(&[][..], Vec::as_slice);
             tally.add(book, conversion, previous_at, touches);
+            tally.add_upline(book, conversion, previous_at, touches, line);
         }
     }
     for counted in store::touch_counts(conn, scope, question).await? {
@@ -75,4 +83,20 @@ pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Resu
         }
     }
     tally.finish()
+}
+
+/// The ancestors of those who bought, the nearest first, as far as policies credit them.
+async fn lines(conn: &mut Conn, scope: &Scope, book: &PolicyBook, chunk: &Chunk) -> Result<HashMap<Uuid, Vec<Uuid>>> {
+    let mut lines: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    if !book.has_upline() {
+        return Ok(lines);
+    }
+    let mut buyers: Vec<Uuid> = chunk.conversions.iter().filter_map(|(_, one)| one.member_id).collect();
+    buyers.sort_unstable();
+    buyers.dedup();
+    let degrees = i32::try_from(UPLINE_DEGREES_MAX).unwrap_or(i32::MAX);
+    for row in uplines(conn, scope, &buyers, degrees).await? {
+        lines.entry(row.member_id).or_default().push(row.ancestor_id);
+    }
+    Ok(lines)
 }
