@@ -49,6 +49,7 @@ kinds! {
     Event = "event",
     Source = "source",
     PlatformAccount = "account",
+    Merge = "merge",
 }
 
 impl Kind {

@@ -187,6 +187,8 @@ pub const REPORT_PATHS_MAX: i64 = 100_000;
 pub const REPORT_ROWS_MAX: usize = 1_000;
 /// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
 pub const MARKOV_CHANNELS_MAX: usize = 500;
+/// Merges that are listed with a conversion's explanation, the oldest.
+pub const MERGES_LISTED_MAX: i64 = 200;
 /// Rows of an export that are in memory at a time.
 pub const EXPORT_PAGE_ROWS: i64 = 5_000;
 /// Conversions of one trial of a drafted policy that is streamed with its progress.

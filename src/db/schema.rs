@@ -480,6 +480,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    merge_rulings (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        merge_id -> Uuid,
+        reason -> Text,
+        api_key_id -> Nullable<Uuid>,
+        ruled_at -> Timestamptz,
+        recorded_xid -> Int8,
+        seq -> Int8,
+        done_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     outbox (brand_id, seq) {
         brand_id -> Uuid,
         seq -> Int8,

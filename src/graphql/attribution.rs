@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::batches::RecordPageKey;
 use super::connection::{Connection, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
+use super::identities::IdentityMerge;
 use super::journeys::{Conversion, Touchpoint};
 use super::node::require_growth;
 use super::policies::AttributionPolicy;
@@ -246,6 +247,11 @@ impl AttributionExplanation {
             weight: to_weight(verdict.weight_units),
         });
         shown.collect()
+    }
+
+    /// The merges by which the person came to be who it is, undone ones too, the oldest first: `unmergeIdentities` undoes one that was wrong.
+    async fn merges(&self) -> Vec<IdentityMerge> {
+        self.0.merges.iter().cloned().map(IdentityMerge::from).collect()
     }
 }
 

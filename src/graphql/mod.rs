@@ -26,6 +26,7 @@ mod keys;
 mod event_changes;
 mod events;
 mod fraud;
+mod identities;
 mod ingest;
 mod journeys;
 mod link_changes;
@@ -93,6 +94,7 @@ pub struct Mutation(
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
     member_changes::MemberMutation,
+    identities::IdentityMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
     keys::KeyMutation,

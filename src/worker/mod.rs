@@ -5,6 +5,7 @@
 mod pipeline;
 mod sales;
 mod shard;
+mod unmerge;
 
 use std::time::Duration;
 
@@ -16,7 +17,9 @@ use crate::app::App;
 use crate::base::Result;
 use crate::db::analyze_grown;
 use crate::events::Reader;
-use crate::{events, ingest, members, outbox, rewards};
+use crate::{events, identity, ingest, members, outbox, rewards};
+
+pub use unmerge::unmerge;
 
 /// The consumer whose position tells what is processed.
 pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
@@ -145,7 +148,11 @@ async fn prepare(app: &App) -> Result<()> {
 }
 
 async fn process_shards(app: &App) -> Result<u64> {
-    let shards = PIPELINE.shards_with_work(&mut *app.db.conn().await?).await?;
+    let conn = &mut *app.db.conn().await?;
+    let mut shards = PIPELINE.shards_with_work(conn).await?;
+    shards.extend(identity::shards_waiting(conn, app.env.now()).await?);
+    shards.sort_unstable();
+    shards.dedup();
     let mut count = 0;
     for shard in shards {
         count += shard::process(app, shard).await?;

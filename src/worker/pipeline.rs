@@ -118,8 +118,15 @@ fn named_referrers(
 fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
     let members =
         enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
-    let buyers = attributed.iter().filter_map(|one| one.conversion.member_id);
-    let mut ids: Vec<Uuid> = members.chain(buyers).collect();
+    let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The members who bought.
+pub(super) fn buyers(attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

@@ -21,6 +21,7 @@ use crate::members::{Sale, record_sales};
 use crate::referrals::Enrolment;
 
 /// What a batch sold and gave back.
+#[derive(Default)]
 pub(super) struct Sales {
     /// Conversions that are new or were refunded.
     pub conversion_ids: Vec<Uuid>,

@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 48] = [
+pub const ALLOWED: [(&str, &str, &str); 49] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -81,6 +81,11 @@ pub const ALLOWED: [(&str, &str, &str); 48] = [
         "(input: {memberId: \"member_00000000000000000000000000\", reason: \"x\", idempotencyKey: \"k\"}) { userErrors { code } }",
         "AG",
     ),
+    (
+        "unmergeIdentities",
+        "(input: {mergeId: \"merge_00000000000000000000000000\", reason: \"x\", idempotencyKey: \"k\"}) { userErrors { code } }",
+        "AG",
+    ),
     ("claimLink", "(input: {token: \"x\", userId: \"u\", idempotencyKey: \"k\"}) { userErrors { code } }", "AGI"),
     (
         "issueReward",
@@ -122,7 +127,7 @@ pub const ALLOWED: [(&str, &str, &str); 48] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 57] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -275,6 +280,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 56] = [
         "moveMember.input.newReferrerId",
         Kind::Member,
         "mutation { moveMember(input: {memberId: \"MEMBER\", newReferrerId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { member { id } userErrors { code path message } } }",
+    ),
+    (
+        "unmergeIdentities.input.mergeId",
+        Kind::Merge,
+        "mutation { unmergeIdentities(input: {mergeId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { merge { id } userErrors { code path message } } }",
     ),
     (
         "issueReward.input.campaignId",

@@ -51,6 +51,7 @@ const FORGET: &str = "
     update links set click_count = 0, view_count = 0, signup_count = 0, conversion_count = 0;
     update brand_counters set value = 0;
     update positions set recorded_xid = 0, seq = 0, since = '1970-01-01 00:00:00Z';
+    update merge_rulings set done_at = null;
     update events set state = 'ACCEPTED', code = null, reason = null where state = 'QUARANTINED' and payload is not null;
     set session_replication_role = origin;";
 
