@@ -181,17 +181,17 @@ mod tests {
     #[test]
     fn who_was_ruled_to_be_two_stays_two() {
         let mut register = Register::new(Vec::new());
-        let mut tell = |register: &mut Register, number: u128, own: &[Identifier]| {
+        let tell = |register: &mut Register, number: u128, own: &[Identifier]| {
             register.assign(BRAND, Uuid::from_u128(number), DateTime::default(), own)
         };
         let phone = tell(&mut register, 1, &[anonymous(1)]);
         let tablet = tell(&mut register, 2, &[anonymous(2)]);
-        let user = tell(&mut register, 3, &[user(1)]);
-        register.bar(vec![(phone, user)]);
-        tell(&mut register, 4, &[super::tests::user(1), anonymous(2)]);
-        tell(&mut register, 5, &[super::tests::user(1), anonymous(1)]);
+        let ann = tell(&mut register, 3, &[user(1)]);
+        register.bar(vec![(phone, ann)]);
+        tell(&mut register, 4, &[user(1), anonymous(2)]);
+        tell(&mut register, 5, &[user(1), anonymous(1)]);
         tell(&mut register, 6, &[anonymous(2), anonymous(1)]);
-        assert_eq!(register.canonical(tablet), user);
+        assert_eq!(register.canonical(tablet), ann);
         assert_eq!(register.canonical(phone), phone, "neither directly nor by somebody else");
     }
 

@@ -11,3 +11,4 @@ mod replay;
 mod referral_loop;
 mod rebuild;
 mod redis_lost;
+mod unmerge;

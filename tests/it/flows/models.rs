@@ -21,7 +21,7 @@ fn price(order: u64) -> u64 {
 
 /// One thing that happens, any time within the last two days. Orders are sold, sold again under the same name, and refunded in part, as a whole,
 /// or before they are known; devices turn out to be a user's after they have clicked and bought.
-fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
+pub(super) fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
     let kind = dice.pick(&[
         "click",
         "click",
