@@ -191,6 +191,7 @@ pub(super) async fn attribute(
     let moments: Vec<(Uuid, DateTime<Utc>)> = found.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
     // What channels are worth follows from the sales up to here: those of the batch are judged by it already.
     let mut weighings = Weighings::refresh(conn, scope, now, book, sales.new_count).await?;
+    let book = &*book;
     let touches = &touches_of(conn, scope, book, &moments).await?;
     let judge = |(canonical_id, conversion)| judged(book, &weighings, canonical_id, conversion, touches);
     let targets: Vec<Target> = found.into_iter().map(judge).collect();
