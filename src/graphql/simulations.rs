@@ -141,7 +141,7 @@ impl Asked {
 
     fn shown(&self, found: Simulation) -> base::Result<AttributionPolicySimulation> {
         let shown = Shown(self.trial.currency);
-        let row = |(creator_id, moved): (Option<Uuid>, Moved)| {
+        let row = |(creator_id, moved): (Option<Uuid>, Moved)| -> base::Result<SimulatedCreator> {
             Ok(SimulatedCreator { creator_id, change: shown.change(&moved)? })
         };
         Ok(AttributionPolicySimulation {
@@ -158,9 +158,13 @@ impl Asked {
 
 /// A refusal of a part of the input, by its path from the argument.
 fn of_input(error: Error) -> Error {
-    let Error::Refused(mut refusals) = error else { return error };
-    refusals.iter_mut().for_each(|refusal| refusal.path.insert(0, "input".to_owned()));
-    Error::Refused(refusals)
+    match error {
+        Error::Refused(mut refusals) => {
+            refusals.iter_mut().for_each(|refusal| refusal.path.insert(0, "input".to_owned()));
+            Error::Refused(refusals)
+        }
+        fault => fault,
+    }
 }
 
 fn to_count(count: u64) -> i32 {

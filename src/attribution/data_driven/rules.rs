@@ -120,8 +120,10 @@ impl Paths {
         ranked.sort_unstable_by(|(a, a_count), (b, b_count)| b_count.cmp(a_count).then(a.cmp(b)));
         ranked.truncate(MARKOV_CHANNELS_MAX - 1);
         let kept: BTreeMap<&str, u64> = ranked.into_iter().collect();
-        let name = |channel: &String| if kept.contains_key(channel.as_str()) { channel.as_str() } else { OTHERS };
-        self.summary.renamed(|channel| name(channel).to_owned())
+        self.summary.renamed(|channel| {
+            let name = if kept.contains_key(channel.as_str()) { channel.as_str() } else { OTHERS };
+            name.to_owned()
+        })
     }
 }
 
