@@ -4,11 +4,12 @@
 use chrono::DateTime;
 use uuid::Uuid;
 
-use super::{Considered, attribute};
+use super::{Considered, Weighings};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::campaigns::{self, Policies};
 use crate::db::Conn;
+use crate::identity::{IdentityMerge, merges_of};
 use crate::journeys::{Conversion, Touch, conversions_by_id, previous_conversions, touches_of_people};
 
 /// Why a conversion was credited as it was.
@@ -20,6 +21,8 @@ pub struct Explanation {
     pub policies: Policies,
     /// Every touch of the person, the oldest first.
     pub considered: Vec<(Touch, Considered)>,
+    /// The merges by which the person came to be, undone ones too.
+    pub merges: Vec<IdentityMerge>,
 }
 
 /// Explains a conversion; `None` if there is none, or if no campaign's policy judges it.
@@ -36,7 +39,11 @@ pub async fn explain(conn: &mut Conn, scope: &Scope, conversion_id: Uuid) -> Res
     let moment = (person_id, conversion.occurred_at);
     let previous = previous_conversions(conn, scope, &[moment]).await?;
     let journey = super::journey(&conversion, previous.get(&moment).copied());
-    let verdicts = attribute(&policies.attribution, &journey, &touches);
+    let mut weighings = Weighings::default();
+    let (policy, model_version) = (&policies.attribution, conversion.model_version);
+    weighings.learn(conn, scope, std::iter::once((policy, model_version))).await?;
+    let verdicts = weighings.attribute(policy, model_version, &journey, &touches);
     let considered = touches.into_iter().zip(verdicts).collect();
-    Ok(Some(Explanation { conversion, campaign_id: version.0, policies, considered }))
+    let merges = merges_of(conn, scope, person_id).await?;
+    Ok(Some(Explanation { conversion, campaign_id: version.0, policies, considered, merges }))
 }

@@ -2,6 +2,7 @@
 //! arrives late re-opens the conversion, and the new records supersede the old. It never moves money: `rewards` does.
 //! Start with `rules.rs` for one conversion, with `paths.rs` for what many paths say together.
 
+mod data_driven;
 mod explain;
 pub mod figures;
 pub mod markov;
@@ -11,7 +12,9 @@ pub mod reads;
 pub mod report;
 pub mod rules;
 pub mod shapley;
+pub mod simulation;
 mod store;
+mod walk;
 pub mod weights;
 
 use std::collections::{HashMap, HashSet};
@@ -26,9 +29,10 @@ use crate::campaigns::{AttributionModel, Policies, PolicyBook};
 use crate::db::Conn;
 use crate::journeys::{Conversion, Touch, previous_conversions, touches_up_to};
 
+pub use data_driven::Weighings;
 pub use explain::{Explanation, explain};
 pub use rules::{Considered, Journey, Reason, attribute};
-pub use weights::WEIGHT_UNITS;
+pub use weights::{WEIGHT_UNITS, decimal};
 
 /// A conversion with its canonical person.
 #[derive(Clone, Debug)]
@@ -46,6 +50,7 @@ pub struct Credit {
     pub campaign_id: Uuid,
     pub model: AttributionModel,
     pub policy_version: i32,
+    pub model_version: Option<i32>,
     pub generation: i32,
     pub weight_units: u64,
     pub amount_minor: i64,
@@ -93,27 +98,33 @@ pub fn judging_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[T
     })
 }
 
+/// What judges: the policies, what channels are worth under them, and the touches of each canonical person.
+pub struct Bench<'a> {
+    pub book: &'a PolicyBook,
+    pub weighings: &'a Weighings,
+    pub touches: &'a HashMap<Uuid, Vec<Touch>>,
+}
+
 /// Attributes the targets, and supersedes the records of those that come out differently than before. Returns every target with its
 /// credits now, and the ids of those whose records changed.
 pub async fn attribute_targets(
     conn: &mut Conn,
     scope: &Scope,
     now: DateTime<Utc>,
-    book: &PolicyBook,
+    bench: &Bench<'_>,
     targets: Vec<Target>,
-    touches: &HashMap<Uuid, Vec<Touch>>,
 ) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
     let ids: Vec<Uuid> = targets.iter().map(|target| target.conversion.id).collect();
     let standing = store::standing(conn, scope, &ids).await?;
-    let previous = previous_conversions(conn, scope, &split_moments(book, &targets)).await?;
+    let previous = previous_conversions(conn, scope, &split_moments(bench.book, &targets)).await?;
     let none = Vec::new();
     let mut changed = HashSet::new();
     let mut attributed = Vec::with_capacity(targets.len());
     for Target { canonical_id, mut conversion } in targets {
-        let own = considered_at(touches.get(&canonical_id).unwrap_or(&none), conversion.occurred_at);
+        let own = considered_at(bench.touches.get(&canonical_id).unwrap_or(&none), conversion.occurred_at);
         let previous_at = previous.get(&(canonical_id, conversion.occurred_at)).copied();
         let journey = journey(&conversion, previous_at);
-        let mut credits = credits(scope, book, &conversion, &journey, own);
+        let mut credits = credits(scope, bench, &conversion, &journey, own);
         let shape: HashSet<(Uuid, i64)> = credits.iter().map(|credit| (credit.touch.id, credit.amount_minor)).collect();
         if standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape {
             credits.iter_mut().for_each(|credit| credit.generation -= 1);
@@ -155,15 +166,15 @@ fn split_moments(book: &PolicyBook, targets: &[Target]) -> Vec<(Uuid, DateTime<U
 /// The credits of a conversion as its next generation would have them.
 fn credits(
     scope: &Scope,
-    book: &PolicyBook,
+    bench: &Bench<'_>,
     conversion: &Conversion,
     journey: &Journey,
     touches: &[Touch],
 ) -> Vec<Credit> {
-    let Some(policies) = policies_of(book, conversion) else { return Vec::new() };
+    let Some(policies) = policies_of(bench.book, conversion) else { return Vec::new() };
     let model = policies.attribution.model;
     let generation = conversion.generation + 1;
-    let considered = attribute(&policies.attribution, journey, touches);
+    let considered = bench.weighings.attribute(&policies.attribution, conversion.model_version, journey, touches);
     let credited = considered.into_iter().zip(touches).filter(|(one, _)| one.reason == Reason::Credited);
     credited
         .filter_map(|(one, touch)| {
@@ -182,6 +193,7 @@ fn credits(
                 campaign_id: touch.campaign_id?,
                 model,
                 policy_version: policies.version,
+                model_version: conversion.model_version,
                 generation,
                 weight_units: one.weight_units,
                 amount_minor: one.amount_minor,

@@ -123,6 +123,19 @@ impl Summary {
         self.0.iter().map(|(path, outcomes)| (path.as_slice(), *outcomes))
     }
 
+    /// The same paths with other names for their channels; paths that become one are counted together.
+    #[must_use]
+    pub fn renamed(&self, name: impl Fn(&String) -> String) -> Self {
+        let mut renamed: BTreeMap<Path, Outcomes> = BTreeMap::new();
+        for (path, outcomes) in &self.0 {
+            let sum = renamed.entry(path.iter().map(&name).collect()).or_default();
+            sum.conversion_count += outcomes.conversion_count;
+            sum.non_conversion_count += outcomes.non_conversion_count;
+            sum.value_minor += outcomes.value_minor;
+        }
+        Self(renamed)
+    }
+
     /// What became of exactly this path.
     #[must_use]
     pub fn of(&self, path: &[String]) -> Outcomes {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Jsonb, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -30,6 +30,8 @@ pub struct AttributionRecord {
     pub campaign_id: Uuid,
     pub model: AttributionModel,
     pub policy_version: i32,
+    /// The version of what channels are worth, under DATA_DRIVEN; 0 where there was none yet.
+    pub model_version: Option<i32>,
     pub degree: i16,
     /// Millionths of a millionth.
     pub weight_units: i64,
@@ -76,13 +78,44 @@ pub enum RecordParent {
 macro_rules! record_columns {
     () => {
         "a.id, a.conversion_id, a.touchpoint_id, a.creator_id, a.referrer_id, a.campaign_id, a.model, a.policy_version, a.degree,
-         a.weight_units, a.amount_minor, a.currency, a.occurred_at, a.recorded_at, a.superseded_at"
+         a.weight_units, a.amount_minor, a.currency, a.occurred_at, a.recorded_at, a.superseded_at, a.model_version"
     };
 }
 
-// Behind the macro that it uses.
+/// What a [`RecordFilter`] asks of the alias `a`, as a literal for `concat!`. Binds 1 to 9 are those of `bind_filter!`.
+macro_rules! fitting {
+    () => {
+        "a.brand_id = $1
+         and a.occurred_at >= coalesce($2, '-infinity') and a.occurred_at < coalesce($3, 'infinity') and ($4 or a.superseded_at is null)
+         and ($5::uuid is null or a.creator_id = $5) and ($6::uuid is null or a.campaign_id = $6)
+         and ($7::uuid is null or a.referrer_id = $7) and ($8::uuid is null or a.conversion_id = $8)
+         and ($9::text is null or a.model = $9)"
+    };
+}
+
+/// A statement with the binds of `fitting!`; what else it binds comes behind them.
+macro_rules! bind_filter {
+    ($text:expr, $scope:expr, $filter:expr) => {
+        $crate::db::sql($text)
+            .bind::<diesel::sql_types::Uuid, _>($scope.brand_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>, _>($filter.from)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Timestamptz>, _>($filter.to)
+            .bind::<diesel::sql_types::Bool, _>($filter.has_superseded)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.creator_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.campaign_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.member_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Uuid>, _>($filter.conversion_id)
+            .bind::<diesel::sql_types::Nullable<diesel::sql_types::Text>, _>(
+                $filter.model.map($crate::campaigns::AttributionModel::as_str),
+            )
+    };
+}
+
+// Behind the macros that they use.
+mod export;
 mod feed;
 
+pub use export::{NamedRecord, begin_export, end_export, export_page};
 pub use feed::records_after;
 
 #[derive(Queryable, QueryableByName)]
@@ -118,6 +151,8 @@ struct RecordRow {
     recorded_at: DateTime<Utc>,
     #[diesel(sql_type = Nullable<Timestamptz>)]
     superseded_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    model_version: Option<i32>,
 }
 
 impl RecordRow {
@@ -132,6 +167,7 @@ impl RecordRow {
             campaign_id: self.campaign_id,
             model: AttributionModel::from_column(&self.model)?,
             policy_version: self.policy_version,
+            model_version: self.model_version,
             degree: self.degree,
             weight_units: self.weight_units,
             value: Money::new(self.amount_minor, currency),
@@ -212,6 +248,7 @@ pub async fn record_page(
             records::occurred_at,
             records::recorded_at,
             records::superseded_at,
+            records::model_version,
         ))
         .limit(page.fetch_limit())
         .load(conn)
@@ -232,27 +269,22 @@ struct ChildRow {
     record: RecordRow,
 }
 
-/// Binds: 1 brand, 2 parents, 3 rows per parent, 4 and 5 the cursor, 6 from, 7 to, 8 superseded too, 9 creator, 10 campaign, 11 member,
-/// 12 conversion, 13 model. The parent's index gives the order, so that a parent costs what it returns.
+/// Behind the filter's binds: 10 parents, 11 rows per parent, 12 and 13 the cursor. The parent's index gives the order, so that a parent
+/// costs what it returns.
 macro_rules! children_sql {
     ($parent:literal) => {
         concat!(
-            "select parent.id as parent_id, r.* from unnest($2::uuid[]) as parent (id)
+            "select parent.id as parent_id, r.* from unnest($10::uuid[]) as parent (id)
              cross join lateral (
                  select ",
             record_columns!(),
-            " from attribution_records a
-                 where a.brand_id = $1 and a.",
+            " from attribution_records a where ",
+            fitting!(),
+            " and a.",
             $parent,
-            " = parent.id
-                   and ($4::timestamptz is null or (a.occurred_at, a.id) < ($4, $5))
-                   and a.occurred_at >= coalesce($6, '-infinity') and a.occurred_at < coalesce($7, 'infinity')
-                   and ($8 or a.superseded_at is null)
-                   and ($9::uuid is null or a.creator_id = $9) and ($10::uuid is null or a.campaign_id = $10)
-                   and ($11::uuid is null or a.referrer_id = $11) and ($12::uuid is null or a.conversion_id = $12)
-                   and ($13::text is null or a.model = $13)
+            " = parent.id and ($12::timestamptz is null or (a.occurred_at, a.id) < ($12, $13))
                  order by a.occurred_at desc, a.id desc
-                 limit $3) r"
+                 limit $11) r"
         )
     };
 }
@@ -270,20 +302,11 @@ pub async fn records_of_parents(
         RecordParent::Creator => children_sql!("creator_id"),
         RecordParent::Campaign => children_sql!("campaign_id"),
     };
-    let rows: Vec<ChildRow> = sql(text)
-        .bind::<SqlUuid, _>(scope.brand_id)
+    let rows: Vec<ChildRow> = bind_filter!(text, scope, filter)
         .bind::<Array<SqlUuid>, _>(parent_ids)
         .bind::<BigInt, _>(page.fetch_limit())
         .bind::<Nullable<Timestamptz>, _>(page.after.map(|cursor| cursor.time()))
         .bind::<Nullable<SqlUuid>, _>(page.after.map(|cursor| cursor.id))
-        .bind::<Nullable<Timestamptz>, _>(filter.from)
-        .bind::<Nullable<Timestamptz>, _>(filter.to)
-        .bind::<Bool, _>(filter.has_superseded)
-        .bind::<Nullable<SqlUuid>, _>(filter.creator_id)
-        .bind::<Nullable<SqlUuid>, _>(filter.campaign_id)
-        .bind::<Nullable<SqlUuid>, _>(filter.member_id)
-        .bind::<Nullable<SqlUuid>, _>(filter.conversion_id)
-        .bind::<Nullable<Text>, _>(filter.model.map(AttributionModel::as_str))
         .load(conn)
         .await?;
     let mut children: HashMap<Uuid, Vec<AttributionRecord>> = parent_ids.iter().map(|id| (*id, Vec::new())).collect();

@@ -104,10 +104,25 @@ pub fn doubt(policy: &AttributionPolicy, journey: &Journey, touch: &Touch) -> Op
 /// the conversion's; equal remainders go to the later touch.
 #[must_use]
 pub fn attribute(policy: &AttributionPolicy, journey: &Journey, touches: &[Touch]) -> Vec<Considered> {
+    attribute_with(policy, journey, touches, |_, ages| weights(policy, ages))
+}
+
+/// The same with another way to divide the credit: `divide` takes the touches that count and their ages, oldest first, and gives weights
+/// that sum to [`WEIGHT_UNITS`].
+///
+/// [`WEIGHT_UNITS`]: super::weights::WEIGHT_UNITS
+#[must_use]
+pub fn attribute_with(
+    policy: &AttributionPolicy,
+    journey: &Journey,
+    touches: &[Touch],
+    divide: impl FnOnce(&[&Touch], &[TimeDelta]) -> Vec<u64>,
+) -> Vec<Considered> {
     let doubts: Vec<Option<Reason>> = touches.iter().map(|touch| doubt(policy, journey, touch)).collect();
     let counted = touches.iter().zip(&doubts).filter(|(_, doubt)| doubt.is_none());
-    let ages: Vec<TimeDelta> = counted.map(|(touch, _)| journey.converted_at - touch.occurred_at).collect();
-    let weights = weights(policy, &ages);
+    let counted: Vec<&Touch> = counted.map(|(touch, _)| touch).collect();
+    let ages: Vec<TimeDelta> = counted.iter().map(|touch| journey.converted_at - touch.occurred_at).collect();
+    let weights = divide(&counted, &ages);
     let amounts = split_by_weight(journey.amount_minor, &weights);
     let mut shares = weights.into_iter().zip(amounts);
     doubts

@@ -54,8 +54,10 @@ pub(super) async fn supersede(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>
     sql("with ended as (
              update attribution_records set superseded_at = $2
              where brand_id = $1 and conversion_id = any ($3) and superseded_at is null)
-         update conversions c set generation = n.generation, campaign_id = n.campaign_id, policy_version = n.policy_version
-         from unnest($3::uuid[], $4::int4[], $5::uuid[], $6::int4[]) as n (id, generation, campaign_id, policy_version)
+         update conversions c set generation = n.generation, campaign_id = n.campaign_id, policy_version = n.policy_version,
+                                  model_version = n.model_version
+         from unnest($3::uuid[], $4::int4[], $5::uuid[], $6::int4[], $7::int4[])
+              as n (id, generation, campaign_id, policy_version, model_version)
          where c.brand_id = $1 and c.id = n.id")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Timestamptz, _>(now)
@@ -63,6 +65,7 @@ pub(super) async fn supersede(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>
     .bind::<Array<Integer>, _>(conversions().map(|one| one.generation).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(conversions().map(|one| one.campaign_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<Integer>>, _>(conversions().map(|one| one.policy_version).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(conversions().map(|one| one.model_version).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     let credits: Vec<(&Credit, &Attributed)> =
@@ -77,13 +80,13 @@ async fn insert(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, rows: &[(&Cr
     }
     let credits = || rows.iter().map(|(credit, _)| *credit);
     sql("insert into attribution_records (brand_id, id, conversion_id, touchpoint_id, creator_id, referrer_id, campaign_id, model, policy_version,
-                                         generation, degree, weight_units, amount_minor, currency, occurred_at, recorded_at)
+                                         generation, degree, weight_units, amount_minor, currency, occurred_at, recorded_at, model_version)
          select $1, id, conversion_id, touchpoint_id, creator_id, referrer_id, campaign_id, model, policy_version,
-                generation, degree, weight_units, amount_minor, currency, occurred_at, $2
+                generation, degree, weight_units, amount_minor, currency, occurred_at, $2, model_version
          from unnest($3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::int4[], $11::int4[], $12::int2[],
-                     $13::int8[], $14::int8[], $15::text[], $16::timestamptz[])
+                     $13::int8[], $14::int8[], $15::text[], $16::timestamptz[], $17::int4[])
               as r (id, conversion_id, touchpoint_id, creator_id, referrer_id, campaign_id, model, policy_version, generation, degree,
-                    weight_units, amount_minor, currency, occurred_at)
+                    weight_units, amount_minor, currency, occurred_at, model_version)
          on conflict do nothing")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Timestamptz, _>(now)
@@ -96,11 +99,12 @@ async fn insert(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, rows: &[(&Cr
     .bind::<Array<Text>, _>(credits().map(|credit| credit.model.as_str()).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(credits().map(|credit| credit.policy_version).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(credits().map(|credit| credit.generation).collect::<Vec<_>>())
-    .bind::<Array<SmallInt>, _>(credits().map(|_| 1_i16).collect::<Vec<_>>())
+    .bind::<Array<SmallInt>, _>(credits().map(|_| 0_i16).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(credits().map(|credit| credit.weight_units.cast_signed()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(credits().map(|credit| credit.amount_minor).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(rows.iter().map(|(_, one)| one.conversion.value.currency.to_string()).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(rows.iter().map(|(_, one)| one.conversion.occurred_at).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(credits().map(|credit| credit.model_version).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -17,7 +17,8 @@ pub fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
     let count = ages.len();
     match policy.model {
         AttributionModel::FirstTouch => shares(&indicator(count, 0)),
-        AttributionModel::Linear => equal_shares(WEIGHT_UNITS, count),
+        // What channels are worth divides DATA_DRIVEN elsewhere; before the first version of that, all touches share alike.
+        AttributionModel::Linear | AttributionModel::DataDriven => equal_shares(WEIGHT_UNITS, count),
         AttributionModel::TimeDecay => time_decay(policy.half_life_hours, ages),
         AttributionModel::PositionBased => position_based(count),
         AttributionModel::WeightedLastTouch if count > 1 => {
@@ -26,11 +27,19 @@ pub fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
             weights.push(last);
             weights
         }
-        // A policy cannot hold DATA_DRIVEN, which needs the paths of others.
-        AttributionModel::LastTouch | AttributionModel::WeightedLastTouch | AttributionModel::DataDriven => {
+        AttributionModel::LastTouch | AttributionModel::WeightedLastTouch => {
             shares(&indicator(count, count.saturating_sub(1)))
         }
     }
+}
+
+/// Parts of [`WEIGHT_UNITS`] as an exact decimal: twelve places hold every one.
+#[must_use]
+pub fn decimal(units: u128) -> String {
+    let (whole, part) = (units / u128::from(WEIGHT_UNITS), units % u128::from(WEIGHT_UNITS));
+    let part = format!("{part:012}");
+    let part = part.trim_end_matches('0');
+    if part.is_empty() { whole.to_string() } else { format!("{whole}.{part}") }
 }
 
 /// [`WEIGHT_UNITS`] in proportion to these weights, by largest remainder.
@@ -117,6 +126,16 @@ mod tests {
     fn check(model: AttributionModel, ages_hours: &[i64], expected: &[u64]) {
         let ages: Vec<TimeDelta> = ages_hours.iter().map(|hours| TimeDelta::hours(*hours)).collect();
         assert_eq!(weights(&policy(model), &ages), expected, "{model:?} over {ages_hours:?}");
+    }
+
+    #[test]
+    fn weights_are_written_exactly() {
+        let check = |units: u128, expected| assert_eq!(decimal(units), expected);
+        check(1_000_000_000_000, "1");
+        check(0, "0");
+        check(600_000_000_000, "0.6");
+        check(333_333_333_334, "0.333333333334");
+        check(12_000_000_000_001, "12.000000000001");
     }
 
     #[test]

@@ -51,6 +51,7 @@ kinds! {
     Source = "source",
     Endpoint = "endpoint",
     PlatformAccount = "account",
+    Merge = "merge",
 }
 
 impl Kind {

@@ -215,6 +215,8 @@ pub const PAYOUT_REASON_BYTES_MAX: usize = 500;
 pub const PROVIDER_REFERENCE_BYTES_MAX: usize = 255;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Degrees of the referral up-line that an attribution policy may credit.
+pub const UPLINE_DEGREES_MAX: usize = 3;
 /// Conversions of one report: each is judged again under every model that is asked for.
 pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
 /// Conversions of a report that are read together.
@@ -229,6 +231,24 @@ pub const SIMULATION_CHUNK_CAUSES: i64 = 2_000;
 pub const REPORT_ROWS_MAX: usize = 1_000;
 /// Channels whose removal effects are worked out together: the time grows with their third power, to about a second.
 pub const MARKOV_CHANNELS_MAX: usize = 500;
+/// Merges that are listed with a conversion's explanation, the oldest.
+pub const MERGES_LISTED_MAX: i64 = 200;
+/// Rows of an export that are in memory at a time.
+pub const EXPORT_PAGE_ROWS: i64 = 5_000;
+/// Conversions of one trial of a drafted policy that is streamed with its progress.
+pub const SIMULATION_CONVERSIONS_MAX: u64 = 10_000_000;
+/// Trials that a process works out at once; others wait.
+pub const SIMULATIONS_MAX: usize = 2;
+/// Conversions that what channels are worth is computed from, the latest: about a second of the worker's time.
+pub const DATA_DRIVEN_CONVERSIONS_MAX: i64 = 10_000;
+/// Touches of one campaign that are looked through for the paths of people who did not buy, the latest.
+pub const DATA_DRIVEN_TOUCHES_MAX: i64 = 100_000;
+/// Different paths of people who did not buy.
+pub const DATA_DRIVEN_PATHS_MAX: i64 = 20_000;
+/// Touches of one path, the last.
+pub const DATA_DRIVEN_PATH_TOUCHES_MAX: usize = 50;
+/// New conversions that a policy may have the next version wait for.
+pub const MODEL_CONVERSIONS_MAX: i32 = 1_000_000;
 /// Hours of a lookback window or a half-life: a year.
 pub const LOOKBACK_HOURS_MAX: i32 = 8_760;
 /// Touchpoints of one person that attribution considers, the latest first.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{CampaignStatus, Policies, reads};
+use super::{AttributionPolicy, CampaignStatus, Policies, reads};
 use crate::access::Scope;
 use crate::base::{Currency, Result};
 use crate::db::Conn;
@@ -73,6 +73,30 @@ impl PolicyBook {
     #[must_use]
     pub fn version(&self, campaign_id: Uuid, version: i32) -> Option<&Policies> {
         self.policies.get(&(campaign_id, version))
+    }
+
+    /// Puts another attribution policy in the place of the one in force, and returns that with its version.
+    pub fn replace_attribution(
+        &mut self,
+        campaign_id: Uuid,
+        policy: AttributionPolicy,
+    ) -> Option<(i32, AttributionPolicy)> {
+        let version = self.campaigns.get(&campaign_id)?.policy_version;
+        let policies = self.policies.get_mut(&(campaign_id, version))?;
+        Some((version, std::mem::replace(&mut policies.attribution, policy)))
+    }
+
+    /// The attribution policies in force.
+    pub fn in_force(&self) -> impl Iterator<Item = &AttributionPolicy> {
+        let current =
+            self.campaigns.values().filter_map(move |facts| self.policies.get(&(facts.id, facts.policy_version)));
+        current.map(|policies| &policies.attribution)
+    }
+
+    /// Whether any policy in the book credits the up-line.
+    #[must_use]
+    pub fn has_upline(&self) -> bool {
+        self.policies.values().any(|policies| !policies.attribution.upline_ppm.is_empty())
     }
 
     /// The longest lookback window of any policy in the book, in hours.

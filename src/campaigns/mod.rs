@@ -19,8 +19,8 @@ use crate::text_enum;
 
 pub use book::{CampaignFacts, PolicyBook};
 pub use policy::{
-    AttributionModel, AttributionPolicy, FraudPolicy, Policies, RewardKind, RewardPolicy, RewardTier, SignalMode,
-    SignalPolicy,
+    AttributionModel, AttributionPolicy, DataDrivenMethod, DataDrivenPolicy, FraudPolicy, PathTransform, Policies,
+    RewardKind, RewardPolicy, RewardTier, SignalMode, SignalPolicy,
 };
 pub use rules::{
     AVAILABLE_MODELS, AttributionDraft, CampaignChange, FraudDraft, NewCampaign, PoliciesDraft, RewardDraft, TierDraft,

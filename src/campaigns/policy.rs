@@ -19,6 +19,16 @@ text_enum! {
 }
 
 text_enum! {
+    /// How paths say what a channel is worth, under DATA_DRIVEN.
+    DataDrivenMethod { Markov = "MARKOV", Shapley = "SHAPLEY" }
+}
+
+text_enum! {
+    /// What is done to every path before paths are compared: nothing, one touch of several in a row on a channel, only its first touch.
+    PathTransform { AsIs = "AS_IS", Unique = "UNIQUE", First = "FIRST" }
+}
+
+text_enum! {
     /// What a reward is. Only CREDIT and COMMISSION are money on the ledger; the others are kept as facts of the same shape.
     RewardKind { Credit = "CREDIT", Discount = "DISCOUNT", FeatureUnlock = "FEATURE_UNLOCK", Commission = "COMMISSION" }
 }
@@ -54,6 +64,34 @@ pub struct AttributionPolicy {
     /// Whether a conversion that says who led to it is a touch itself.
     #[serde(default)]
     pub has_converting_event: bool,
+    #[serde(default)]
+    pub data_driven: DataDrivenPolicy,
+    /// What the members above the buyer are credited with, in millionths, the nearest first: apart from the credit of touches.
+    #[serde(default)]
+    pub upline_ppm: Vec<i32>,
+}
+
+/// What channels are worth, and how often that is computed, under DATA_DRIVEN.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataDrivenPolicy {
+    pub method: DataDrivenMethod,
+    pub transform: PathTransform,
+    /// New conversions of the brand after which it is computed anew, at least.
+    pub conversions_min: i32,
+}
+
+impl DataDrivenPolicy {
+    /// What tells one series of versions from another.
+    #[must_use]
+    pub fn series(&self) -> (DataDrivenMethod, PathTransform) {
+        (self.method, self.transform)
+    }
+}
+
+impl Default for DataDrivenPolicy {
+    fn default() -> Self {
+        Self { method: DataDrivenMethod::Markov, transform: PathTransform::AsIs, conversions_min: 100 }
+    }
 }
 
 /// What is owed for a referral or a sale.
@@ -124,6 +162,8 @@ impl AttributionPolicy {
             is_cross_device: true,
             is_split_at_previous_conversion: false,
             has_converting_event: false,
+            data_driven: DataDrivenPolicy::default(),
+            upline_ppm: Vec::new(),
         }
     }
 }

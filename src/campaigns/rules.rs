@@ -3,21 +3,22 @@
 use chrono::{DateTime, Utc};
 
 use super::{
-    AttributionModel, AttributionPolicy, CampaignObjective, CampaignStatus, FraudPolicy, Policies, RewardKind,
-    RewardPolicy, RewardTier, SignalPolicy,
+    AttributionModel, AttributionPolicy, CampaignObjective, CampaignStatus, DataDrivenMethod, DataDrivenPolicy,
+    FraudPolicy, PathTransform, Policies, RewardKind, RewardPolicy, RewardTier, SignalPolicy,
 };
-use crate::base::limits::{LOOKBACK_HOURS_MAX, REWARD_DEGREES_MAX};
+use crate::base::limits::{LOOKBACK_HOURS_MAX, MODEL_CONVERSIONS_MAX, REWARD_DEGREES_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Money, Refusal, Result, is_plain};
 use crate::urls::{DESTINATION_EXPECTED, NOT_ALLOWED, is_allowed, is_destination};
 
-/// The models that are computed.
-pub const AVAILABLE_MODELS: [AttributionModel; 6] = [
+/// The models that a policy may hold.
+pub const AVAILABLE_MODELS: [AttributionModel; 7] = [
     AttributionModel::FirstTouch,
     AttributionModel::LastTouch,
     AttributionModel::Linear,
     AttributionModel::TimeDecay,
     AttributionModel::PositionBased,
     AttributionModel::WeightedLastTouch,
+    AttributionModel::DataDriven,
 ];
 
 const MILLION: i32 = 1_000_000;
@@ -67,6 +68,10 @@ pub struct AttributionDraft {
     pub half_life_hours: Option<i32>,
     pub is_split_at_previous_conversion: Option<bool>,
     pub has_converting_event: Option<bool>,
+    pub data_driven_method: Option<DataDrivenMethod>,
+    pub path_transform: Option<PathTransform>,
+    pub model_conversions_min: Option<i32>,
+    pub upline_ppm: Option<Vec<i32>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -212,12 +217,21 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
             .is_split_at_previous_conversion
             .unwrap_or(current.is_split_at_previous_conversion),
         has_converting_event: draft.has_converting_event.unwrap_or(current.has_converting_event),
+        data_driven: DataDrivenPolicy {
+            method: draft.data_driven_method.unwrap_or(current.data_driven.method),
+            transform: draft.path_transform.unwrap_or(current.data_driven.transform),
+            conversions_min: draft.model_conversions_min.unwrap_or(current.data_driven.conversions_min),
+        },
+        upline_ppm: draft.upline_ppm.clone().unwrap_or_else(|| current.upline_ppm.clone()),
     };
-    let available = AVAILABLE_MODELS.map(AttributionModel::as_str).join(", ");
-    let message = format!("This model is not available yet: pass one of {available}.");
-    checks.hold(AVAILABLE_MODELS.contains(&policy.model), &["attribution", "model"], message);
+    let upline: i64 = policy.upline_ppm.iter().map(|ppm| i64::from(*ppm)).sum();
+    let is_upline = policy.upline_ppm.len() <= UPLINE_DEGREES_MAX && policy.upline_ppm.iter().all(|ppm| *ppm >= 0);
+    let message = format!("Pass at most {UPLINE_DEGREES_MAX} shares from 0 to 1, which make at most 1 together.");
+    checks.hold(is_upline && upline <= i64::from(MILLION), &["attribution", "upline"], message);
     checks.within(policy.lookback_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "lookbackHours"]);
     checks.within(policy.half_life_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "halfLifeHours"]);
+    let conversions_min = policy.data_driven.conversions_min;
+    checks.within(conversions_min, 1, MODEL_CONVERSIONS_MAX, &["attribution", "modelConversionsMin"]);
     let is_share = (0..=MILLION).contains(&policy.last_touch_weight_ppm);
     checks.hold(is_share, &["attribution", "lastTouchWeight"], "Pass a share from 0 to 1.");
     policy
@@ -332,16 +346,18 @@ mod tests {
         check(&PoliciesDraft::default(), &[]);
         let mut draft = PoliciesDraft::default();
         draft.attribution.lookback_hours = Some(0);
-        draft.attribution.model = Some(AttributionModel::DataDriven);
         draft.attribution.half_life_hours = Some(8_761);
+        draft.attribution.model_conversions_min = Some(0);
+        draft.attribution.upline_ppm = Some(vec![900_000, 100_001]);
         draft.reward.escrow_days = Some(-1);
         draft.fraud.review_score_ppm = Some(600_000);
         check(
             &draft,
             &[
-                "attribution.model",
                 "attribution.lookbackHours",
                 "attribution.halfLifeHours",
+                "attribution.modelConversionsMin",
+                "attribution.upline",
                 "reward.escrowDays",
                 "fraud.reviewScore",
             ],
@@ -371,5 +387,6 @@ mod tests {
             "is_cross_device": true}"#;
         let policy: AttributionPolicy = serde_json::from_str(stored).unwrap();
         assert!(!policy.is_split_at_previous_conversion && !policy.has_converting_event);
+        assert_eq!((policy.data_driven, policy.upline_ppm), (DataDrivenPolicy::default(), Vec::new()));
     }
 }

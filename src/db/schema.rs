@@ -47,6 +47,7 @@ diesel::table! {
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
         superseded_at -> Nullable<Timestamptz>,
+        model_version -> Nullable<Int4>,
     }
 }
 
@@ -156,6 +157,7 @@ diesel::table! {
         currency -> Text,
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
+        model_version -> Nullable<Int4>,
     }
 }
 
@@ -168,6 +170,30 @@ diesel::table! {
         status -> Text,
         tier -> Nullable<Text>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_driven_models (brand_id, method, transform, version) {
+        brand_id -> Uuid,
+        method -> Text,
+        transform -> Text,
+        version -> Int4,
+        conversion_total -> Int8,
+        conversion_count -> Int8,
+        path_count -> Int8,
+        computed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_driven_weights (brand_id, method, transform, version, channel) {
+        brand_id -> Uuid,
+        method -> Text,
+        transform -> Text,
+        version -> Int4,
+        channel -> Text,
+        weight_units -> Int8,
     }
 }
 
@@ -460,6 +486,20 @@ diesel::table! {
         is_anchor -> Bool,
         value_minor -> Int8,
         last_active_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    merge_rulings (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        merge_id -> Uuid,
+        reason -> Text,
+        api_key_id -> Nullable<Uuid>,
+        ruled_at -> Timestamptz,
+        recorded_xid -> Int8,
+        seq -> Int8,
+        done_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -7,13 +7,14 @@ use uuid::Uuid;
 use super::batches::RecordPageKey;
 use super::connection::{Connection, page_cost};
 use super::context::{parse_id, parse_id_opt, to_id};
+use super::identities::IdentityMerge;
 use super::journeys::{Conversion, Touchpoint};
 use super::node::require_growth;
 use super::policies::AttributionPolicy;
 use super::scalars::{Decimal, Money};
 use super::{AttributionModel, Campaign, Creator, Member, RequestContext, RequestExt};
+use crate::attribution;
 use crate::attribution::reads::{RecordFilter, RecordParent, record_count, record_page};
-use crate::attribution::{self, WEIGHT_UNITS};
 use crate::base::{self, Kind, Page, Slice};
 
 /// A part of the credit of a conversion.
@@ -85,6 +86,12 @@ impl AttributionRecord {
         self.0.policy_version
     }
 
+    /// The version of what channels are worth that divided it under DATA_DRIVEN; 0 where there was none yet, so that it was divided as under
+    /// LINEAR; null under the other models.
+    async fn model_version(&self) -> Option<i32> {
+        self.0.model_version
+    }
+
     /// The share of the credit, from 0 to 1.
     async fn weight(&self) -> Decimal {
         to_weight(self.0.weight_units.unsigned_abs())
@@ -116,13 +123,9 @@ impl AttributionRecord {
     }
 }
 
-/// A weight as an exact decimal: the parts are of 10^12, so that twelve places hold every one.
+/// A weight as an exact decimal.
 pub fn to_weight(units: impl Into<u128>) -> Decimal {
-    let (units, one) = (units.into(), u128::from(WEIGHT_UNITS));
-    let (whole, part) = (units / one, units % one);
-    let part = format!("{part:012}");
-    let part = part.trim_end_matches('0');
-    Decimal(if part.is_empty() { whole.to_string() } else { format!("{whole}.{part}") })
+    Decimal(attribution::decimal(units.into()))
 }
 
 /// Which attribution records are wanted. What is left out is not asked about.
@@ -228,6 +231,11 @@ impl AttributionExplanation {
         AttributionPolicy::new(self.0.policies.version, &self.0.policies.attribution)
     }
 
+    /// The version of what channels are worth that judged it under DATA_DRIVEN; 0 where there was none yet, and null under the other models.
+    async fn model_version(&self) -> Option<i32> {
+        self.0.conversion.model_version
+    }
+
     /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.
     async fn considered(&self) -> Vec<ConsideredTouchpoint> {
         let touches = self.0.considered.iter();
@@ -239,6 +247,11 @@ impl AttributionExplanation {
             weight: to_weight(verdict.weight_units),
         });
         shown.collect()
+    }
+
+    /// The merges by which the person came to be who it is, undone ones too, the oldest first: `unmergeIdentities` undoes one that was wrong.
+    async fn merges(&self) -> Vec<IdentityMerge> {
+        self.0.merges.iter().cloned().map(IdentityMerge::from).collect()
     }
 }
 
@@ -284,20 +297,5 @@ impl AttributionQuery {
         }
         let explanation = attribution::explain(&mut *request.conn().await?, &request.scope, id).await?;
         Ok(explanation.map(AttributionExplanation))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::to_weight;
-
-    #[test]
-    fn weights_are_written_exactly() {
-        let check = |units: u64, expected| assert_eq!(to_weight(units).0, expected);
-        check(1_000_000_000_000, "1");
-        check(0, "0");
-        check(600_000_000_000, "0.6");
-        check(333_333_333_334, "0.333333333334");
-        check(1, "0.000000000001");
     }
 }

@@ -90,9 +90,31 @@ pub enum AttributionModel {
     PositionBased,
     /// The last touch takes the policy's share, the ones before it share the rest equally.
     WeightedLastTouch,
-    /// Touches share by what would be lost without their channel, over the paths of everybody in the time: in reports only, no policy can
-    /// hold it.
+    /// Touches share by what their channels are worth over the paths of everybody: under a policy as the worker computed it last before the
+    /// conversion was judged, in a report over the paths of its time.
     DataDriven,
+}
+
+/// How paths say what a channel is worth, under DATA_DRIVEN.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::campaigns::DataDrivenMethod")]
+pub enum DataDrivenMethod {
+    /// By the share of conversions that is lost without the channel: removal effects in a Markov chain of order 1.
+    Markov,
+    /// By the channel's part of all conversions, where each touch of a path has what the path would lose without it.
+    Shapley,
+}
+
+/// What is done to every path before paths are compared, under DATA_DRIVEN.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "crate::campaigns::PathTransform")]
+pub enum PathTransform {
+    /// Nothing: every touch is one of its own.
+    AsIs,
+    /// One touch of several in a row on the same channel: A A B A becomes A B A.
+    Unique,
+    /// Only the first touch of each channel: A A B A becomes A B.
+    First,
 }
 
 /// What a reward is.

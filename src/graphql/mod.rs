@@ -26,6 +26,7 @@ mod keys;
 mod event_changes;
 mod events;
 mod fraud;
+mod identities;
 mod ingest;
 mod journeys;
 mod link_changes;
@@ -42,7 +43,9 @@ mod reward_changes;
 mod reward_simulations;
 mod rewards;
 mod scan;
+mod simulations;
 mod subscriptions;
+mod trials;
 mod webhook_endpoint_changes;
 mod webhook_endpoints;
 mod webhook_sources;
@@ -58,7 +61,7 @@ pub use brands::{Brand, Viewer};
 pub use campaigns::Campaign;
 pub use context::{RequestContext, RequestExt};
 pub use creators::Creator;
-pub use enums::{AttributionModel, Channel, Platform, RewardKind};
+pub use enums::{AttributionModel, Channel, DataDrivenMethod, PathTransform, Platform, RewardKind};
 pub use links::{Link, LinkOwner};
 pub use members::Member;
 pub use node::Node;
@@ -81,6 +84,7 @@ pub struct Query(
     links::LinkQuery,
     attribution::AttributionQuery,
     reports::ReportQuery,
+    simulations::SimulationQuery,
     cohorts::CohortQuery,
     rewards::RewardQuery,
     reward_simulations::RewardSimulationQuery,
@@ -99,6 +103,7 @@ pub struct Mutation(
     campaign_changes::CampaignMutation,
     link_changes::LinkMutation,
     member_changes::MemberMutation,
+    identities::IdentityMutation,
     claims::ClaimMutation,
     reward_changes::RewardMutation,
     payout_changes::PayoutMutation,

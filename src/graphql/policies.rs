@@ -3,7 +3,8 @@
 use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 
 use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
-use super::{AttributionModel, RewardKind};
+use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
+use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::base::{self, Currency, Error, Result};
 use crate::campaigns::{self, AttributionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft};
 use crate::fraud::SignalName;
@@ -25,6 +26,15 @@ pub struct AttributionPolicy {
     pub split_at_previous_conversion: bool,
     /// Whether a conversion that names a creator or a link is a touch itself.
     pub count_converting_event: bool,
+    /// How paths say what a channel is worth under DATA_DRIVEN; null under the other models.
+    pub data_driven_method: Option<DataDrivenMethod>,
+    /// What is done to paths before they are compared under DATA_DRIVEN; null under the other models.
+    pub path_transform: Option<PathTransform>,
+    /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN; null under the other
+    /// models.
+    pub model_conversions_min: Option<i32>,
+    /// What the members above the buyer are credited with, from 0 to 1, the nearest first; empty: nothing.
+    pub upline: Vec<f64>,
 }
 
 impl AttributionPolicy {
@@ -33,6 +43,7 @@ impl AttributionPolicy {
     pub fn new(version: i32, policy: &campaigns::AttributionPolicy) -> Self {
         let model = AttributionModel::from(policy.model);
         let is_weighted = model == AttributionModel::WeightedLastTouch;
+        let data_driven = Some(policy.data_driven).filter(|_| model == AttributionModel::DataDriven);
         Self {
             version,
             model,
@@ -41,6 +52,10 @@ impl AttributionPolicy {
             half_life_hours: (model == AttributionModel::TimeDecay).then_some(policy.half_life_hours),
             split_at_previous_conversion: policy.is_split_at_previous_conversion,
             count_converting_event: policy.has_converting_event,
+            data_driven_method: data_driven.map(|one| one.method.into()),
+            path_transform: data_driven.map(|one| one.transform.into()),
+            model_conversions_min: data_driven.map(|one| one.conversions_min),
+            upline: policy.upline_ppm.iter().copied().map(from_ppm).collect(),
         }
     }
 }
@@ -179,6 +194,16 @@ pub struct AttributionPolicyInput {
     split_at_previous_conversion: Option<bool>,
     /// Whether a conversion that names a creator or a link is a touch itself, at the moment of the conversion; the default is false.
     count_converting_event: Option<bool>,
+    /// How paths say what a channel is worth under DATA_DRIVEN; the default is MARKOV.
+    data_driven_method: Option<DataDrivenMethod>,
+    /// What is done to paths before they are compared under DATA_DRIVEN; the default is AS_IS.
+    path_transform: Option<PathTransform>,
+    /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN: 1 to 1000000; the default
+    /// is 100. It is also at least a tenth of the conversions that the version before was computed from.
+    model_conversions_min: Option<i32>,
+    /// What the members above the buyer are credited with in reports, apart from touches: at most 3 shares from 0 to 1, the nearest first,
+    /// which make at most 1 together. The default is none.
+    upline: Option<Vec<f64>>,
 }
 
 /// What is owed; what is left out stays, or is the default: nothing is owed.
@@ -252,8 +277,13 @@ pub fn to_draft(
     })
 }
 
-fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> {
+/// The draft of one input.
+pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> {
     let weight = input.last_touch_weight.map(|weight| to_ppm_32(weight, &["attribution", "lastTouchWeight"]));
+    let upline = input.upline.map(|shares| {
+        let read = |(index, share): (usize, f64)| to_ppm_32(share, &["attribution", "upline", &index.to_string()]);
+        shares.into_iter().take(UPLINE_DEGREES_MAX + 1).enumerate().map(read).collect::<Result<Vec<i32>>>()
+    });
     Ok(AttributionDraft {
         model: input.model.map(Into::into),
         lookback_hours: input.lookback_hours,
@@ -261,6 +291,10 @@ fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDraft> 
         half_life_hours: input.half_life_hours,
         is_split_at_previous_conversion: input.split_at_previous_conversion,
         has_converting_event: input.count_converting_event,
+        data_driven_method: input.data_driven_method.map(Into::into),
+        path_transform: input.path_transform.map(Into::into),
+        model_conversions_min: input.model_conversions_min,
+        upline_ppm: upline.transpose()?,
     })
 }
 

@@ -10,7 +10,7 @@ use super::creators::to_int;
 use super::node::require_growth;
 use super::scalars::{Decimal, Money, MoneyInput};
 use super::{AttributionModel, RequestContext, RequestExt};
-use crate::attribution::report::{self, Dimension, Group, Question, Total};
+use crate::attribution::report::{self, Degree, Dimension, Group, Question, Total};
 use crate::attribution::{WEIGHT_UNITS, figures};
 use crate::base::limits::REPORT_ROWS_MAX;
 use crate::base::{self, Code, Currency, Error, Kind};
@@ -94,6 +94,28 @@ pub struct AttributionReportRow {
     results: Vec<ModelTotal>,
 }
 
+/// What members of one degree above the buyers have together.
+#[derive(SimpleObject)]
+pub struct UplineCredit {
+    /// 1 for who referred the buyer, 2 for theirs, and so on.
+    degree: i32,
+    /// How many members have a part in it.
+    members: i32,
+    /// The sum of the shares: a conversion counts as the part of it that is credited here.
+    conversions: Decimal,
+    /// The sum of the values, before refunds.
+    value: Money,
+}
+
+/// What no degree of the up-line is credited with.
+#[derive(SimpleObject)]
+pub struct UplineRest {
+    /// The sum of the shares.
+    conversions: Decimal,
+    /// The sum of the values, before refunds.
+    value: Money,
+}
+
 /// Credit by group. For each model, the rows and what is unattributed sum to exactly the whole, unless rows are left out.
 #[derive(SimpleObject)]
 pub struct AttributionReport {
@@ -107,6 +129,11 @@ pub struct AttributionReport {
     value: Money,
     /// What no touch is credited for, under each model.
     unattributed: Vec<ModelTotal>,
+    /// The credit of the members above those who bought, by degree, apart from the credit of touches: as policies share it (`upline`), of
+    /// conversions that any touch is credited for. The forest is as it is now.
+    upline: Vec<UplineCredit>,
+    /// What no degree is credited with: with all degrees it makes the whole.
+    upline_unassigned: UplineRest,
 }
 
 /// What turns sums into what is shown.
@@ -136,6 +163,15 @@ impl Shown {
             })
         };
         self.models.iter().zip(totals).map(total).collect()
+    }
+
+    fn degree(&self, (degree, found): (i32, Degree)) -> base::Result<UplineCredit> {
+        Ok(UplineCredit {
+            degree,
+            members: to_int(found.member_count.try_into().unwrap_or(i64::MAX)),
+            conversions: to_weight(found.total.conversion_units),
+            value: self.money(found.total.value_minor)?,
+        })
     }
 
     fn row(&self, (key, group): (String, Group)) -> base::Result<AttributionReportRow> {
@@ -222,6 +258,11 @@ impl ReportQuery {
             conversions: to_int(found.conversion_count.try_into().unwrap_or(i64::MAX)),
             value: shown.money(found.value_minor)?,
             unattributed: shown.totals(&found.unattributed, None)?,
+            upline: found.upline.into_iter().map(|one| shown.degree(one)).collect::<base::Result<_>>()?,
+            upline_unassigned: UplineRest {
+                conversions: to_weight(found.upline_unassigned.conversion_units),
+                value: shown.money(found.upline_unassigned.value_minor)?,
+            },
         })
     }
 }

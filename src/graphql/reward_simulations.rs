@@ -2,21 +2,19 @@
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
-use futures_util::Stream;
-use futures_util::stream::try_unfold;
 use scoped_futures::ScopedFutureExt;
-use tokio::sync::watch;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::context::parse_id;
-use super::creators::to_int;
 use super::policies::{RewardPolicyInput, to_draft};
 use super::scalars::{Money, MoneyInput};
+use super::simulations::{of_input, to_count};
+use super::trials::{Running, in_turn};
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
+use crate::attribution::simulation::Progress;
 use crate::base::{self, Code, Error, Kind};
 use crate::campaigns::drafted;
-use crate::rewards::simulation::{self, Progress, Question, Simulation, Sums};
+use crate::rewards::simulation::{self, Question, Simulation, Sums};
 use crate::rewards::RewardReason;
 
 /// What a simulation costs of a request, like a report: the work is not known before.
@@ -102,24 +100,20 @@ pub struct RewardPolicySimulation {
 
 /// How far a simulation has come.
 #[derive(SimpleObject)]
-pub struct RewardPolicySimulationProgress {
-    /// Activations and conversions that were looked at.
+pub struct RewardSimulationStep {
+    /// The activations and conversions that were looked at.
     done: i32,
-    /// Activations and conversions in all; 0 before they are counted.
+    /// The activations and conversions that there are to look at.
     total: i32,
-    /// The result: null before the last message.
-    simulation: Option<RewardPolicySimulation>,
-}
-
-fn count(count: u64) -> i32 {
-    to_int(count.try_into().unwrap_or(i64::MAX))
+    /// What it came to; null until the last step.
+    result: Option<RewardPolicySimulation>,
 }
 
 impl From<&Sums> for SimulatedRewards {
     fn from(sums: &Sums) -> Self {
         Self {
-            rewards: count(sums.reward_count),
-            beneficiaries: count(sums.beneficiary_count),
+            rewards: to_count(sums.reward_count),
+            beneficiaries: to_count(sums.beneficiary_count),
             cost: sums.cost_minor.iter().map(|(currency, minor)| Money::of_sum(*minor, *currency)).collect(),
         }
     }
@@ -135,8 +129,8 @@ impl From<&Simulation> for RewardPolicySimulation {
             .iter()
             .map(|(degree, sums)| SimulatedDegree { degree: i32::from(*degree), granted: sums.into() });
         Self {
-            activations: count(found.activation_count),
-            conversions: count(found.conversion_count),
+            activations: to_count(found.activation_count),
+            conversions: to_count(found.conversion_count),
             granted: (&found.granted).into(),
             held: (&found.held).into(),
             denied: denied.collect(),
@@ -168,8 +162,9 @@ impl SimulateRewardPolicyInput {
         }
         let id = parse_id(Kind::Campaign, &self.campaign_id, &["input", "campaignId"])?;
         let budget = self.budget.map(|budget| budget.to_money(&["input", "budget"])).transpose()?;
-        let draft = to_draft(None, self.reward, None)?;
-        let (campaign, policies) = drafted(&mut *request.conn().await?, &request.scope, id, &draft).await?;
+        let draft = to_draft(None, self.reward, None).map_err(of_input)?;
+        let drafted = drafted(&mut *request.conn().await?, &request.scope, id, &draft).await;
+        let (campaign, policies) = drafted.map_err(of_input)?;
         if budget.is_some_and(|budget| budget.currency != campaign.currency) {
             let message = format!("Pass the budget in the campaign's currency, {}.", campaign.currency);
             return Err(Error::invalid(&["input", "budget", "currency"], message));
@@ -192,12 +187,10 @@ async fn simulate(
     question: &Question,
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> base::Result<Simulation> {
-    let scope = &request.scope;
-    let work = request
-        .app
-        .db
+    let (scope, db) = (&request.scope, &request.app.db);
+    let work = db
         .transaction(|conn| async move { simulation::simulate(conn, scope, question, tell).await }.scope_boxed());
-    work.await
+    in_turn(work).await
 }
 
 #[derive(Default)]
@@ -207,7 +200,7 @@ pub struct RewardSimulationQuery;
 impl RewardSimulationQuery {
     /// What a draft of a campaign's reward policy would have granted for what happened: real history, replayed in its order against caps
     /// and a budget of its own. Nothing is written. Attribution, the forest and fraud decisions are those that stand now. For a long
-    /// time, subscribe to `rewardPolicySimulation`, which tells its progress.
+    /// time, subscribe to `rewardSimulation`, which tells its progress.
     #[graphql(complexity = "COST + child_complexity")]
     async fn simulate_reward_policy(
         &self,
@@ -221,53 +214,26 @@ impl RewardSimulationQuery {
     }
 }
 
-/// A simulation that runs by itself.
-struct Running {
-    news: watch::Receiver<Progress>,
-    /// Dropped with the stream, and with it the work.
-    work: AbortOnDropHandle<base::Result<Simulation>>,
-}
+/// A simulation with its progress.
+pub struct RewardTrial(Running<Simulation>);
 
-impl Running {
-    fn start(request: RequestContext, question: Question) -> Self {
-        let (told, news) = watch::channel(Progress::default());
-        let work = tokio::spawn(async move {
-            let tell = |progress| {
-                told.send_replace(progress);
+impl RewardTrial {
+    /// Begins.
+    pub async fn begin(request: &RequestContext, input: SimulateRewardPolicyInput) -> Result<Self> {
+        let (question, request) = (input.read(request).await?, request.clone());
+        Ok(Self(Running::begin(|sender| async move {
+            let tell = |step: Progress| {
+                sender.send_replace(step);
             };
             simulate(&request, &question, &tell).await
-        });
-        Self { news, work: AbortOnDropHandle::new(work) }
+        })))
     }
 
-    /// The next message, and what is left to wait for.
-    async fn next(mut self) -> base::Result<(RewardPolicySimulationProgress, Option<Self>)> {
-        if self.news.changed().await.is_ok() {
-            let progress = *self.news.borrow_and_update();
-            return Ok((message(progress, None), Some(self)));
-        }
-        let progress = *self.news.borrow();
-        let found = self.work.await.map_err(|error| Error::fault("waiting for a simulation", error))??;
-        Ok((message(progress, Some((&found).into())), None))
+    /// The next step; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<RewardSimulationStep>> {
+        let Some((progress, found)) = self.0.next().await? else { return Ok(None) };
+        let Progress { done_count, total_count } = progress;
+        let result = found.as_ref().map(Into::into);
+        Ok(Some(RewardSimulationStep { done: to_count(done_count), total: to_count(total_count), result }))
     }
-}
-
-fn message(progress: Progress, simulation: Option<RewardPolicySimulation>) -> RewardPolicySimulationProgress {
-    let size = |count: usize| count.try_into().map_or(i32::MAX, to_int);
-    RewardPolicySimulationProgress { done: size(progress.done_count), total: size(progress.total_count), simulation }
-}
-
-/// The progress of a simulation, with its result at the end.
-pub async fn simulation_progress(
-    request: &RequestContext,
-    input: SimulateRewardPolicyInput,
-) -> Result<impl Stream<Item = Result<RewardPolicySimulationProgress>> + use<>> {
-    let question = input.read(request).await?;
-    let running = Running::start(request.clone(), question);
-    Ok(try_unfold(Some(running), |running| async move {
-        match running {
-            Some(running) => Ok(Some(running.next().await?)),
-            None => Ok(None),
-        }
-    }))
 }

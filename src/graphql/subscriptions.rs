@@ -14,9 +14,10 @@ use super::connection::Edge;
 use super::fraud::{FraudAlert, FraudAlertFilter};
 use super::node::require_growth;
 use super::reward_simulations::{
-    COST as SIMULATION_COST, RewardPolicySimulationProgress, SimulateRewardPolicyInput, simulation_progress,
+    COST as SIMULATION_COST, RewardSimulationStep, RewardTrial, SimulateRewardPolicyInput,
 };
 use super::rewards::{Reward, RewardFilter};
+use super::simulations::{AttributionSimulationStep, AttributionTrial, SimulateAttributionPolicyInput};
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
 use crate::attribution::reads::{self as attribution, RecordFilter};
@@ -89,15 +90,27 @@ impl Subscription {
         }))
     }
 
-    /// What `simulateRewardPolicy` answers, with its progress on the way: the last message has the result, and then the stream ends. A
-    /// subscriber who leaves ends the work.
+    /// What a draft of a reward policy would have granted: how far it has come from time to time, then what it came to, and the end. It
+    /// writes nothing, and stops where nobody listens. At most 1,000,000 activations and conversions.
     #[graphql(complexity = "SIMULATION_COST + child_complexity")]
-    async fn reward_policy_simulation<'ctx>(
+    async fn reward_simulation<'ctx>(
         &self,
         ctx: &Context<'ctx>,
-        #[graphql(desc = "The draft and the time.")] input: SimulateRewardPolicyInput,
-    ) -> Result<impl Stream<Item = Result<RewardPolicySimulationProgress>> + 'ctx> {
-        simulation_progress(ctx.request()?, input).await
+        #[graphql(desc = "The draft, and what it is tried on.")] input: SimulateRewardPolicyInput,
+    ) -> Result<impl Stream<Item = Result<RewardSimulationStep>> + 'ctx> {
+        let trial = RewardTrial::begin(ctx.request()?, input).await?;
+        Ok(try_unfold(trial, |mut trial| async move { Ok(trial.next().await?.map(|step| (step, trial))) }))
+    }
+
+    /// What a drafted attribution policy would have credited, next to what stands: how far it has come from time to time, then what it came
+    /// to, and the end. It writes nothing, and stops where nobody listens. At most 10,000,000 conversions.
+    async fn attribution_simulation<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The draft, and what it is tried on.")] input: SimulateAttributionPolicyInput,
+    ) -> Result<impl Stream<Item = Result<AttributionSimulationStep>> + 'ctx> {
+        let trial = AttributionTrial::begin(ctx.request()?, &input).await?;
+        Ok(try_unfold(trial, |mut trial| async move { Ok(trial.next().await?.map(|step| (step, trial))) }))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod rules;
 mod store;
+mod undo;
 
 use std::collections::HashSet;
 
@@ -17,6 +18,7 @@ use crate::db::Conn;
 use crate::events::Event;
 
 pub use rules::{Identifier, IdentifierKind};
+pub use undo::{IdentityMerge, MergeRuling, Undoing, merge_by_id, merges_of, next_ruling, part, rule, shards_waiting};
 
 /// An event of the log with what is needed to process it.
 #[derive(Clone, Debug)]
@@ -67,6 +69,7 @@ pub async fn stitch(conn: &mut Conn, scope: &Scope, keyring: &Keyring, batch: &[
     wanted.dedup();
     let clicks: HashSet<Identifier> = batch.iter().filter_map(own_click).collect();
     let mut register = rules::Register::new(store::find(conn, scope, &wanted).await?);
+    register.bar(undo::barred(conn, scope).await?);
     let recorded: Vec<Uuid> = batch
         .iter()
         .zip(&known)

@@ -60,6 +60,8 @@ pub(super) struct Register {
     pub new_people: Vec<NewPerson>,
     pub new_identifiers: Vec<(Identifier, Uuid, DateTime<Utc>)>,
     pub merges: Vec<Merge>,
+    /// Canonical people of whom somebody ruled that they are two.
+    barred: Vec<(Uuid, Uuid)>,
 }
 
 impl Register {
@@ -73,6 +75,16 @@ impl Register {
             }
         }
         register
+    }
+
+    /// Keeps these pairs of canonical people apart, whatever events say.
+    pub fn bar(&mut self, pairs: Vec<(Uuid, Uuid)>) {
+        self.barred = pairs;
+    }
+
+    fn is_barred(&self, one: Uuid, other: Uuid) -> bool {
+        let mut pairs = self.barred.iter().map(|(a, b)| (self.canonical(*a), self.canonical(*b)));
+        pairs.any(|pair| pair == (one, other) || pair == (other, one))
     }
 
     /// The person at the end of the merges of this batch.
@@ -121,7 +133,7 @@ impl Register {
 
     fn merge(&mut self, from_id: Uuid, into_id: Uuid, event_id: Uuid, at: DateTime<Utc>) {
         let from_id = self.canonical(from_id);
-        if from_id == into_id || self.has_user(from_id) {
+        if from_id == into_id || self.has_user(from_id) || self.is_barred(from_id, into_id) {
             return;
         }
         self.parents.insert(from_id, into_id);
@@ -164,6 +176,23 @@ mod tests {
         let people = people(&[&[user(1), anonymous(1)], &[user(2), anonymous(1)], &[anonymous(1)]]);
         assert_ne!(people[0], people[1]);
         assert_eq!(people[0], people[2]);
+    }
+
+    #[test]
+    fn who_was_ruled_to_be_two_stays_two() {
+        let mut register = Register::new(Vec::new());
+        let tell = |register: &mut Register, number: u128, own: &[Identifier]| {
+            register.assign(BRAND, Uuid::from_u128(number), DateTime::default(), own)
+        };
+        let phone = tell(&mut register, 1, &[anonymous(1)]);
+        let tablet = tell(&mut register, 2, &[anonymous(2)]);
+        let ann = tell(&mut register, 3, &[user(1)]);
+        register.bar(vec![(phone, ann)]);
+        tell(&mut register, 4, &[user(1), anonymous(2)]);
+        tell(&mut register, 5, &[user(1), anonymous(1)]);
+        tell(&mut register, 6, &[anonymous(2), anonymous(1)]);
+        assert_eq!(register.canonical(tablet), ann);
+        assert_eq!(register.canonical(phone), phone, "neither directly nor by somebody else");
     }
 
     #[test]

@@ -17,7 +17,9 @@ use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
 use crate::text_enum;
 use crate::urls::{AdClicks, Channel};
 
-pub use reads::{conversion_ids_between, conversion_ids_since, previous_conversions};
+pub use reads::{
+    conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions, signup_touches,
+};
 pub use store::{ad_clicks_of_column, touches_of_people, touches_up_to};
 
 text_enum! {
@@ -69,6 +71,8 @@ pub struct Conversion {
     /// The campaign whose policies judge it: named by the event, else of the latest touch that has one.
     pub campaign_id: Option<Uuid>,
     pub policy_version: Option<i32>,
+    /// The version of what channels are worth, under DATA_DRIVEN; 0 where there was none yet.
+    pub model_version: Option<i32>,
     /// How often it was attributed; 0 before the first time.
     pub generation: i32,
     pub order_id: Option<String>,

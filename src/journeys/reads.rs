@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -76,6 +76,40 @@ pub async fn previous_conversions(
     Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.previous_at)).collect())
 }
 
+#[derive(QueryableByName)]
+struct SignupRow {
+    #[diesel(sql_type = SqlUuid)]
+    canonical_id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    at: DateTime<Utc>,
+    #[diesel(sql_type = SqlUuid)]
+    touch_id: Uuid,
+}
+
+/// The touch that each canonical person's sign-up at its moment is: of several at one moment the one that was recorded first, which is the
+/// one that counted.
+pub async fn signup_touches(
+    conn: &mut Conn,
+    scope: &Scope,
+    signups: &[(Uuid, DateTime<Utc>)],
+) -> Result<HashMap<(Uuid, DateTime<Utc>), Uuid>> {
+    if signups.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<SignupRow> =
+        sql("select distinct on (wanted.id, wanted.at) wanted.id as canonical_id, wanted.at, t.id as touch_id
+         from unnest($2::uuid[], $3::timestamptz[]) as wanted (id, at)
+         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
+         join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at = wanted.at and t.kind = 'SIGNUP'
+         order by wanted.id, wanted.at, t.recorded_at, t.id")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<SqlUuid>, _>(signups.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(signups.iter().map(|(_, at)| *at).collect::<Vec<_>>())
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.touch_id)).collect())
+}
+
 /// The ids of the brand's conversions in `[from, to)` behind a place in their order, by moment and then by id: at most `count_max`.
 pub async fn conversion_ids_between(
     conn: &mut Conn,
@@ -97,4 +131,27 @@ pub async fn conversion_ids_between(
     .load(conn)
     .await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct SpanRow {
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    first_at: Option<DateTime<Utc>>,
+    #[diesel(sql_type = Nullable<Timestamptz>)]
+    last_at: Option<DateTime<Utc>>,
+}
+
+/// The moments of the first and of the last of the brand's latest conversions, of so many of them; `None` where there is none.
+pub async fn latest_conversions_span(
+    conn: &mut Conn,
+    scope: &Scope,
+    count: i64,
+) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    let row: SpanRow = sql("select min(occurred_at) as first_at, max(occurred_at) as last_at from (
+             select occurred_at from conversions where brand_id = $1 order by occurred_at desc, id desc limit $2) latest")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<BigInt, _>(count)
+    .get_result(conn)
+    .await?;
+    Ok(row.first_at.zip(row.last_at))
 }

@@ -268,6 +268,8 @@ struct ConversionRow {
     campaign_id: Option<Uuid>,
     #[diesel(sql_type = Nullable<Integer>)]
     policy_version: Option<i32>,
+    #[diesel(sql_type = Nullable<Integer>)]
+    model_version: Option<i32>,
     #[diesel(sql_type = Integer)]
     generation: i32,
     #[diesel(sql_type = Nullable<Text>)]
@@ -287,7 +289,7 @@ struct ConversionRow {
 macro_rules! conversions {
     ($rest:literal) => {
         concat!(
-            "select p.canonical_id, c.id, c.person_id, c.member_id, c.campaign_id, c.policy_version, c.generation, c.order_id,
+            "select p.canonical_id, c.id, c.person_id, c.member_id, c.campaign_id, c.policy_version, c.model_version, c.generation, c.order_id,
                     c.amount_minor, c.refunded_minor, c.currency, c.occurred_at, c.recorded_at
              from conversions c join people p on p.brand_id = c.brand_id and p.id = c.person_id ",
             $rest
@@ -303,6 +305,7 @@ fn to_conversion(row: ConversionRow) -> Result<(Uuid, Conversion)> {
         member_id: row.member_id,
         campaign_id: row.campaign_id,
         policy_version: row.policy_version,
+        model_version: row.model_version,
         generation: row.generation,
         order_id: row.order_id,
         value: Money::new(row.amount_minor, currency),

@@ -7,6 +7,7 @@ mod pipeline;
 mod sales;
 mod send;
 mod shard;
+mod unmerge;
 
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use crate::app::App;
 use crate::base::Result;
 use crate::db::analyze_grown;
 use crate::events::Reader;
-use crate::{events, ingest, members, outbox, rewards, verify};
+use crate::{events, identity, ingest, members, outbox, rewards, verify};
 
 pub use send::deliver;
+pub use unmerge::unmerge;
 
 /// The consumer whose position tells what is processed.
 pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
@@ -162,8 +164,7 @@ pub async fn drain(app: &App) -> Result<u64> {
         let count = process_shards(app).await?;
         total += count;
         if count == 0 {
-            let mut conn = app.db.conn().await?;
-            if PIPELINE.shards_with_work(&mut conn).await?.is_empty() {
+            if shards_with_work(app).await?.is_empty() {
                 break;
             }
             // What is left is above the horizon of a transaction that still runs.
@@ -179,10 +180,19 @@ async fn prepare(app: &App) -> Result<()> {
     PIPELINE.prepare(&mut *app.db.conn().await?, app.env.now()).await
 }
 
+/// The shards that hold events which were not read, or a ruling that a replay has come to.
+async fn shards_with_work(app: &App) -> Result<Vec<i16>> {
+    let conn = &mut *app.db.conn().await?;
+    let mut shards = PIPELINE.shards_with_work(conn).await?;
+    shards.extend(identity::shards_waiting(conn, app.env.now()).await?);
+    shards.sort_unstable();
+    shards.dedup();
+    Ok(shards)
+}
+
 async fn process_shards(app: &App) -> Result<u64> {
-    let shards = PIPELINE.shards_with_work(&mut *app.db.conn().await?).await?;
     let mut count = 0;
-    for shard in shards {
+    for shard in shards_with_work(app).await? {
         count += shard::process(app, shard).await?;
     }
     Ok(count)

@@ -1,6 +1,7 @@
 //! The life of an event, on one page. Everything here happens for a whole batch of one brand, in a few statements per step, inside the
 //! transaction that also moves the position: it all happens once, or not at all.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::sales;
@@ -36,14 +37,16 @@ pub(super) async fn process(
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
-    journeys::name_referrers(conn, scope, &named_referrers(batch, &enrolment)).await?;
+    let late = late_referrals(conn, scope, &enrolment).await?;
+    journeys::name_referrers(conn, scope, &named_referrers(batch, &enrolment, &late)).await?;
     assessments.extend(fraud::assess_signups(conn, scope, book, batch, people, &enrolment).await?);
     fraud::record(conn, scope, &assessments).await?;
 
     // What was bought and refunded, and who gets the credit? A late touch re-opens what it may have led to.
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
     journeys::record_touches(conn, scope, &sales.touches).await?;
-    let reopened = sales::reopened(conn, scope, batch, &stitched).await?;
+    let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
+    let reopened = sales::reopened(conn, scope, batch, &stitched, &late).await?;
     let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
 
     // What is owed for it?
@@ -71,22 +74,59 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
         .collect()
 }
 
-/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared. Where the referrer came late, the
-/// event is the referrer's own sign-up, which is no touch on itself.
-fn named_referrers(batch: &[Logged], enrolment: &referrals::Enrolment) -> Vec<(Uuid, Uuid, Option<Uuid>)> {
+/// A sign-up of before whose referrer came with this batch.
+struct LateReferral {
+    /// The canonical person who signed up, and when.
+    signup: (Uuid, DateTime<Utc>),
+    touch_id: Uuid,
+    referrer_id: Uuid,
+    campaign_id: Option<Uuid>,
+}
+
+/// The sign-ups that waited for their referrers until now. The event that brings the referrer is the referrer's own, which is no touch on
+/// itself: the touch is the sign-up that named it.
+async fn late_referrals(conn: &mut Conn, scope: &Scope, enrolment: &referrals::Enrolment) -> Result<Vec<LateReferral>> {
+    let late = enrolment.joined.iter().filter(|one| one.is_late);
+    let signups: Vec<_> = late
+        .filter_map(|one| {
+            let seat = enrolment.seat(one.member_id)?;
+            Some(((seat.canonical_person_id?, seat.signed_up_at?), one.referrer_id?, one.campaign_id))
+        })
+        .collect();
+    let moments: Vec<(Uuid, DateTime<Utc>)> = signups.iter().map(|(signup, ..)| *signup).collect();
+    let touches = journeys::signup_touches(conn, scope, &moments).await?;
+    let found = signups.into_iter().filter_map(|(signup, referrer_id, campaign_id)| {
+        Some(LateReferral { signup, touch_id: *touches.get(&signup)?, referrer_id, campaign_id })
+    });
+    Ok(found.collect())
+}
+
+/// Sign-ups that name their referrer by the brand's own id are touches on what that member shared, whenever that one comes.
+fn named_referrers(
+    batch: &[Logged],
+    enrolment: &referrals::Enrolment,
+    late: &[LateReferral],
+) -> Vec<(Uuid, Uuid, Option<Uuid>)> {
     let named = enrolment.joined.iter().filter(|one| !one.is_late).filter_map(|one| {
         let logged = batch.get(one.index).filter(|logged| logged.event.referrer_user_id.is_some())?;
         Some((logged.id, one.referrer_id?, one.campaign_id))
     });
-    named.collect()
+    named.chain(late.iter().map(|one| (one.touch_id, one.referrer_id, one.campaign_id))).collect()
 }
 
 /// The members whose honesty decides about rewards of this batch.
 fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
     let members =
         enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
-    let buyers = attributed.iter().filter_map(|one| one.conversion.member_id);
-    let mut ids: Vec<Uuid> = members.chain(buyers).collect();
+    let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// The members who bought.
+pub(super) fn buyers(attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

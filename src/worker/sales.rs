@@ -6,9 +6,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::access::Scope;
-use crate::attribution::{Attributed, Target, attribute_targets, considered_at, judging_campaign, touches_of};
+use crate::attribution::{
+    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, judging_campaign, touches_of,
+};
 use crate::base::{Error, Money, Result};
-use crate::campaigns::PolicyBook;
+use crate::campaigns::{AttributionPolicy, PolicyBook};
 use crate::db::Conn;
 use crate::events::{Event, EventType};
 use crate::identity::{Logged, Person, Stitched};
@@ -19,9 +21,12 @@ use crate::members::{Sale, record_sales};
 use crate::referrals::Enrolment;
 
 /// What a batch sold and gave back.
+#[derive(Default)]
 pub(super) struct Sales {
     /// Conversions that are new or were refunded.
     pub conversion_ids: Vec<Uuid>,
+    /// How many of them are new.
+    pub new_count: usize,
     /// The touches that new conversions are themselves: those that say who led to them.
     pub touches: Vec<Touch>,
     /// Events that cannot have an effect, with the reason.
@@ -82,11 +87,12 @@ pub(super) async fn record(
         .collect();
     let reason = "The refund is in another currency than its order, or takes more than is left of it.";
     refused.extend(refunded.refused.into_iter().map(|id| (id, "REFUND_EXCEEDS_ORDER", reason.to_owned())));
+    let new_count = new.len();
     let mut conversion_ids: Vec<Uuid> =
         new.into_iter().chain(refunded.applied.into_iter().map(|(id, ..)| id)).collect();
     conversion_ids.sort_unstable();
     conversion_ids.dedup();
-    Ok(Sales { conversion_ids, touches, refused })
+    Ok(Sales { conversion_ids, new_count, touches, refused })
 }
 
 fn conversion(
@@ -103,6 +109,7 @@ fn conversion(
         member_id,
         campaign_id,
         policy_version: campaign_id.and_then(|id| book.campaign(id)).map(|facts| facts.policy_version),
+        model_version: None,
         generation: 0,
         order_id: logged.event.order_id.clone(),
         value: value(scope, &logged.event)?,
@@ -140,13 +147,15 @@ fn value(scope: &Scope, event: &Event) -> Result<Money> {
     Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
 }
 
-/// Conversions that a touch, a sale or a merge of this batch may change the credit of: they are judged again. A touch may lead to what comes
-/// after it, a sale may end the journey of what comes after it, and a merge brings a history of any age.
+/// Conversions that a touch, a sale, a merge or a late referrer of this batch may change the credit of: they are judged again. A touch may lead
+/// to what comes after it, a sale may end the journey of what comes after it, a merge brings a history of any age, and a referrer who comes
+/// late becomes the owner of a sign-up of before (`late`: the canonical person and the moment).
 pub(super) async fn reopened(
     conn: &mut Conn,
     scope: &Scope,
     batch: &[Logged],
     stitched: &Stitched,
+    late: &[(Uuid, DateTime<Utc>)],
 ) -> Result<Vec<Uuid>> {
     let mut since: BTreeMap<Uuid, DateTime<Utc>> = BTreeMap::new();
     for (logged, person) in batch.iter().zip(&stitched.people) {
@@ -155,6 +164,9 @@ pub(super) async fn reopened(
         }
         let at = logged.event.occurred_at;
         since.entry(person.canonical_id).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
+    }
+    for (canonical_id, at) in late {
+        since.entry(*canonical_id).and_modify(|earliest| *earliest = (*at).min(*earliest)).or_insert(*at);
     }
     since.extend(stitched.merged.iter().map(|id| (*id, DateTime::UNIX_EPOCH)));
     conversion_ids_since(conn, scope, &since.into_iter().collect::<Vec<_>>()).await
@@ -177,18 +189,25 @@ pub(super) async fn attribute(
         found.iter().filter_map(|(_, one)| one.campaign_id.zip(one.policy_version)).collect();
     book.add_versions(conn, scope, &versions).await?;
     let moments: Vec<(Uuid, DateTime<Utc>)> = found.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
-    let touches = touches_of(conn, scope, book, &moments).await?;
-    let targets =
-        found.into_iter().map(|(canonical_id, conversion)| judged(book, canonical_id, conversion, &touches)).collect();
-    let (attributed, changed) = attribute_targets(conn, scope, now, book, targets, &touches).await?;
+    // What channels are worth follows from the sales up to here: those of the batch are judged by it already.
+    let mut weighings = Weighings::refresh(conn, scope, now, book, sales.new_count).await?;
+    let book = &*book;
+    let touches = &touches_of(conn, scope, book, &moments).await?;
+    let judge = |(canonical_id, conversion)| judged(book, &weighings, canonical_id, conversion, touches);
+    let targets: Vec<Target> = found.into_iter().map(judge).collect();
+    weighings.learn(conn, scope, targets.iter().filter_map(|target| named_version(book, target))).await?;
+    let bench = Bench { book, weighings: &weighings, touches };
+    let (attributed, changed) = attribute_targets(conn, scope, now, &bench, targets).await?;
     let mut changed: Vec<Uuid> = changed.into_iter().collect();
     changed.sort_unstable();
     Ok(Sold { attributed, changed })
 }
 
-/// A conversion that names no campaign is judged by that of the touch that led to it.
+/// A conversion that names no campaign is judged by that of the touch that led to it; one that is judged for the first time, under what
+/// channels are worth now.
 fn judged(
     book: &PolicyBook,
+    weighings: &Weighings,
     canonical_id: Uuid,
     mut conversion: Conversion,
     touches: &HashMap<Uuid, Vec<Touch>>,
@@ -200,5 +219,15 @@ fn judged(
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);
     }
+    let policy =
+        conversion.campaign_id.zip(conversion.policy_version).and_then(|(id, version)| book.version(id, version));
+    let version = policy.and_then(|policies| weighings.version_for(&policies.attribution));
+    conversion.model_version = conversion.model_version.or(version);
     Target { canonical_id, conversion }
+}
+
+/// The policy that judges a target, and the version of what channels are worth that it names.
+fn named_version<'a>(book: &'a PolicyBook, target: &Target) -> Option<(&'a AttributionPolicy, Option<i32>)> {
+    let (id, version) = target.conversion.campaign_id.zip(target.conversion.policy_version)?;
+    Some((&book.version(id, version)?.attribution, target.conversion.model_version))
 }

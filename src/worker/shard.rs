@@ -12,14 +12,14 @@ use scoped_futures::ScopedFutureExt;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::{PIPELINE, pipeline};
+use super::{PIPELINE, pipeline, unmerge};
 use crate::access::brand_scope;
 use crate::app::App;
 use crate::base::limits::{WORKER_ATTEMPTS_MAX, WORKER_BATCH_MAX};
 use crate::base::{Error, Result};
 use crate::db::{Conn, PooledConn, is_lost, is_timeout};
 use crate::events::{Attempts, Event, Place, Position, Row};
-use crate::identity::Logged;
+use crate::identity::{self, Logged};
 
 /// Why an event is buried whose tries left no word.
 const NEVER_CAME_BACK: &str = "The process or its connection ended while it worked on this event";
@@ -93,7 +93,16 @@ async fn advance(bench: &Bench<'_>, conn: &mut Conn) -> Result<Turn> {
         return bury(bench, conn, position, &before).await;
     }
     let taken_max = before.events_max.min(bench.events_max);
-    let rows = PIPELINE.read(conn, shard, position, before.until, taken_max).await;
+    // What somebody ruled between two batches stands between them in a replay too.
+    let ruling = identity::next_ruling(conn, shard, bench.app.env.now()).await?;
+    let ruled = ruling.filter(|ruling| before.until.is_none_or(|until| ruling.place <= until));
+    let read_until = ruled.map(|ruling| ruling.place).or(before.until);
+    let rows = PIPELINE.read(conn, shard, position, read_until, taken_max).await;
+    if let (Some(ruling), Ok([])) = (&ruled, rows.as_deref()) {
+        let scope = brand_scope(conn, ruling.brand_id).await?;
+        unmerge::apply(conn, &scope, ruling).await?;
+        return Ok(Turn::Moved(0));
+    }
     let until = match &rows {
         Ok(rows) if rows.is_empty() && before.until.is_some() => {
             // What was to blame has left the line by another door.
@@ -112,7 +121,7 @@ async fn advance(bench: &Bench<'_>, conn: &mut Conn) -> Result<Turn> {
     let begun = before.begun(bench.app.env.new_id(), taken_max, until);
     PIPELINE.begin(&mut *bench.counter.lock().await, shard, bench.app.env.now(), &begun).await?;
     bench.tried.store(taken_max, Ordering::Relaxed);
-    let batch = rows.map(|rows| Batch { position: after(position, &rows, before.until, taken_max), rows });
+    let batch = rows.map(|rows| Batch { position: after(position, &rows, read_until, taken_max), rows });
     let worked = AssertUnwindSafe(work(bench, conn, batch, &before, begun.token)).catch_unwind().await;
     let outcome = worked.unwrap_or_else(|panic| Err(Error::fault("processing a batch", said(&*panic))));
     if let Err(error) = &outcome {

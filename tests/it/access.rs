@@ -168,10 +168,15 @@ async fn a_brand_finds_nothing_of_another_by_any_identifier_or_name() {
     let missing: Vec<&String> = there.difference(&table).collect();
     assert!(missing.is_empty(), "arguments that take an identifier and are not in the table: {missing:?}");
 
+    // A tablet turns out to be Ann's.
+    let tablet = json!({ "event_type": "click", "anonymous_id": "tablet", "timestamp": at(&app, -4) });
+    tell(&app, vec![tablet, json!({ "event_type": "identify", "user_id": "ann", "anonymous_id": "tablet" })]).await;
+    let merge: Uuid = app.texts("select id::text as text from identity_merges").await[0].parse().unwrap();
     let (other, [creator, campaign, member]) = other_brand(&app).await;
     let before = app.data(EVERYTHING, json!({})).await;
     let id_of = |kind: Kind| match kind {
         Kind::Key => kind.id(app_key(&app)),
+        Kind::Merge => kind.id(merge),
         Kind::Conversion => text(&before["attributionRecords"]["nodes"][0]["conversion"]["id"]),
         Kind::Link => text(&before["creators"]["nodes"][0]["links"]["nodes"][0]["id"]),
         kind => {

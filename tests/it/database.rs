@@ -169,12 +169,15 @@ fn rust_sets() -> BTreeMap<&'static str, Vec<&'static str>> {
     let [claim_method] = names![links::ClaimMethod];
     let [breaker_state, delivery_state] = names![outbound::BreakerState, deliveries::DeliveryState];
     let [payout_state, line_reason] = names![payouts::PayoutState, payouts::LineReason];
+    let [method, transform] = names![campaigns::DataDrivenMethod, campaigns::PathTransform];
     BTreeMap::from([
         ("api_keys_role_check", role),
         ("attribution_records_model_check", model),
         ("campaigns_objective_check", objective),
         ("campaigns_status_check", campaign_status),
         ("creators_status_check", creator_status),
+        ("data_driven_models_method_check", method),
+        ("data_driven_models_transform_check", transform),
         ("event_rulings_verb_check", verb),
         ("events_state_check", event_state),
         ("fraud_alerts_state_check", alert_state),

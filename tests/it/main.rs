@@ -11,6 +11,7 @@ mod cohorts;
 mod database;
 mod deliveries;
 mod demo;
+mod export;
 mod faults;
 mod flows;
 mod forest;

@@ -4,23 +4,24 @@
 
 pub mod rules;
 mod store;
+mod upline;
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::considered_at;
+use super::walk::{Chunk, Walk};
 use crate::access::Scope;
-use crate::base::limits::{REPORT_CHUNK_CONVERSIONS, REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX};
+use crate::base::limits::{REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{AttributionModel, PolicyBook};
 use crate::db::Conn;
-use crate::journeys::{
-    Conversion, Touch, conversion_ids_between, conversions_by_id, previous_conversions, touches_up_to,
-};
+use crate::referrals::uplines;
 
 pub use rules::{Dimension, Group, Report, Total};
+pub(super) use store::take_snapshot;
+pub use upline::Degree;
 
 /// What a report is asked for.
 #[derive(Clone, Debug)]
@@ -47,21 +48,23 @@ pub struct Question {
 /// Works a report out, as one snapshot sees the brand. Call it first in a transaction.
 pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Result<Report> {
     rules::check(question)?;
-    store::take_snapshot(conn).await?;
+    take_snapshot(conn).await?;
     let book = &mut PolicyBook::load(conn, scope).await?;
     let mut tally = rules::Tally::new(question);
-    let mut place = (question.from, Uuid::nil());
+    let mut walk = Walk::over(question.from, question.to);
     let mut seen = 0;
-    loop {
-        let chunk = chunk(conn, scope, question, place).await?;
-        let Some((_, last)) = chunk.last() else { break };
-        place = (last.occurred_at, last.id);
-        seen += chunk.len();
+    while let Some(chunk) = walk.next(conn, scope, book, question.lookback_hours).await? {
+        seen += chunk.conversions.len();
         if seen > REPORT_CONVERSIONS_MAX {
             let message = format!("These are more than {REPORT_CONVERSIONS_MAX} conversions: ask for a shorter time.");
             return Err(Error::refused(Code::LimitReached, &["input", "to"], message));
         }
-        tally_chunk(conn, scope, question, book, &mut tally, chunk).await?;
+        let lines = lines(conn, scope, book, &chunk).await?;
+        for (conversion, previous_at, touches) in chunk.iter() {
+            let line = conversion.member_id.and_then(|id| lines.get(&id)).map_or(&[][..], Vec::as_slice);
+            tally.add(book, conversion, previous_at, touches);
+            tally.add_upline(book, conversion, previous_at, touches, line);
+        }
     }
     for counted in store::touch_counts(conn, scope, question).await? {
         tally.count_touches(counted);
@@ -82,42 +85,18 @@ pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Resu
     tally.finish()
 }
 
-type Owned<T> = (Uuid, T);
-
-async fn chunk(
-    conn: &mut Conn,
-    scope: &Scope,
-    question: &Question,
-    place: (DateTime<Utc>, Uuid),
-) -> Result<Vec<Owned<Conversion>>> {
-    let period = (question.from, question.to);
-    let ids = conversion_ids_between(conn, scope, period, place, REPORT_CHUNK_CONVERSIONS).await?;
-    conversions_by_id(conn, scope, &ids).await
-}
-
-async fn tally_chunk(
-    conn: &mut Conn,
-    scope: &Scope,
-    question: &Question,
-    book: &mut PolicyBook,
-    tally: &mut rules::Tally<'_>,
-    chunk: Vec<Owned<Conversion>>,
-) -> Result<()> {
-    let versions: Vec<(Uuid, i32)> =
-        chunk.iter().filter_map(|(_, one)| one.campaign_id.zip(one.policy_version)).collect();
-    book.add_versions(conn, scope, &versions).await?;
-    let moments: Vec<Owned<DateTime<Utc>>> = chunk.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
-    let hours = question.lookback_hours.unwrap_or_else(|| book.lookback_hours_max());
-    let mut touches: HashMap<Uuid, Vec<Touch>> = HashMap::new();
-    for (person, touch) in touches_up_to(conn, scope, &moments, TimeDelta::hours(hours.into())).await? {
-        touches.entry(person).or_default().push(touch);
+/// The ancestors of those who bought, the nearest first, as far as policies credit them.
+async fn lines(conn: &mut Conn, scope: &Scope, book: &PolicyBook, chunk: &Chunk) -> Result<HashMap<Uuid, Vec<Uuid>>> {
+    let mut lines: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
+    if !book.has_upline() {
+        return Ok(lines);
     }
-    let previous = previous_conversions(conn, scope, &moments).await?;
-    let none = Vec::new();
-    for (person, conversion) in chunk {
-        let own = considered_at(touches.get(&person).unwrap_or(&none), conversion.occurred_at);
-        let previous_at = previous.get(&(person, conversion.occurred_at)).copied();
-        tally.add(book, &conversion, previous_at, own);
+    let mut buyers: Vec<Uuid> = chunk.conversions.iter().filter_map(|(_, one)| one.member_id).collect();
+    buyers.sort_unstable();
+    buyers.dedup();
+    let degrees = i32::try_from(UPLINE_DEGREES_MAX).unwrap_or(i32::MAX);
+    for row in uplines(conn, scope, &buyers, degrees).await? {
+        lines.entry(row.member_id).or_default().push(row.ancestor_id);
     }
-    Ok(())
+    Ok(lines)
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Question;
+use super::upline::{Degree, Uplines};
 use crate::attribution::paths::{Path, Summary};
 use crate::attribution::rules::{Considered, Reason, attribute, doubt};
 use crate::attribution::{WEIGHT_UNITS, journey, markov};
@@ -87,7 +88,7 @@ pub struct Total {
 }
 
 impl Total {
-    fn add(&mut self, weight_units: u64, value_minor: i64) {
+    pub(super) fn add(&mut self, weight_units: u64, value_minor: i64) {
         self.conversion_units += u128::from(weight_units);
         self.value_minor += u128::from(value_minor.unsigned_abs());
     }
@@ -117,6 +118,10 @@ pub struct Report {
     pub value_minor: u128,
     /// What no touch is credited for, by model: with the totals of all groups it makes the whole.
     pub unattributed: Vec<Total>,
+    /// The credit of members above the buyers, by degree.
+    pub upline: Vec<(i32, Degree)>,
+    /// What no degree is credited with: with all degrees it makes the whole.
+    pub upline_unassigned: Total,
 }
 
 /// What a question may ask.
@@ -150,6 +155,7 @@ pub(super) struct Tally<'a> {
     /// The paths of all, and the conversions that wait for them: what DATA_DRIVEN divides in the end.
     paths: Summary,
     waiting: Vec<Waiting>,
+    uplines: Uplines,
 }
 
 /// A conversion whose credit follows from the paths of all.
@@ -170,6 +176,7 @@ impl<'a> Tally<'a> {
             unattributed: vec![Total::default(); question.models.len()],
             paths: Summary::default(),
             waiting: Vec::new(),
+            uplines: Uplines::default(),
         };
         for (key, minor) in &question.spend {
             tally.group(key.clone()).spend_minor = Some(u128::from(minor.unsigned_abs()));
@@ -191,11 +198,10 @@ impl<'a> Tally<'a> {
         touches: &[Touch],
     ) {
         let judged = self.judging_policy(book, conversion, touches);
-        if self.question.campaign_id.is_some_and(|id| judged.as_ref().is_none_or(|(judge, _)| *judge != id)) {
+        if !self.is_asked_about(judged.as_ref()) {
             return;
         }
-        let is_counted = conversion.value.currency == self.question.currency;
-        let value_minor = if is_counted { conversion.value.minor } else { 0 };
+        let (is_counted, value_minor) = self.counted(conversion);
         self.conversion_count += 1;
         self.value_minor += u128::from(value_minor.unsigned_abs());
         let journey = journey(conversion, previous_at);
@@ -215,6 +221,39 @@ impl<'a> Tally<'a> {
                 self.unattributed[index].add(WEIGHT_UNITS, value_minor);
             }
         }
+    }
+
+    /// Adds the credit of the members above the buyer, the nearest first: of a conversion that is credited to anybody, as its policy shares it.
+    pub(super) fn add_upline(
+        &mut self,
+        book: &PolicyBook,
+        conversion: &Conversion,
+        previous_at: Option<DateTime<Utc>>,
+        touches: &[Touch],
+        line: &[Uuid],
+    ) {
+        let judged = self.judging_policy(book, conversion, touches);
+        if !self.is_asked_about(judged.as_ref()) {
+            return;
+        }
+        let journey = journey(conversion, previous_at);
+        let is_credited = |policy: &AttributionPolicy| touches.iter().any(|one| doubt(policy, &journey, one).is_none());
+        let policy =
+            judged.map(|(_, policy)| policy).filter(|policy| !policy.upline_ppm.is_empty() && is_credited(policy));
+        let shares_ppm = policy.as_ref().map_or(&[][..], |policy| policy.upline_ppm.as_slice());
+        let (_, value_minor) = self.counted(conversion);
+        self.uplines.add(value_minor, shares_ppm, line);
+    }
+
+    /// Whether the question is about conversions that this campaign judges.
+    fn is_asked_about(&self, judged: Option<&(Uuid, AttributionPolicy)>) -> bool {
+        self.question.campaign_id.is_none_or(|id| judged.is_some_and(|(judge, _)| *judge == id))
+    }
+
+    /// Whether a conversion's value is in the report's currency, and what of it counts.
+    fn counted(&self, conversion: &Conversion) -> (bool, i64) {
+        let is_counted = conversion.value.currency == self.question.currency;
+        (is_counted, if is_counted { conversion.value.minor } else { 0 })
     }
 
     /// Keeps what will be divided when all paths are known; whether there is somebody to divide it over.
@@ -324,7 +363,10 @@ impl<'a> Tally<'a> {
         groups.sort_by(|(a_key, a), (b_key, b)| worth(b).cmp(&worth(a)).then_with(|| a_key.cmp(b_key)));
         let is_truncated = groups.len() > REPORT_ROWS_MAX;
         groups.truncate(REPORT_ROWS_MAX);
+        let (upline, upline_unassigned) = self.uplines.finish();
         Ok(Report {
+            upline,
+            upline_unassigned,
             groups,
             is_truncated,
             conversion_count: self.conversion_count,

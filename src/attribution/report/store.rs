@@ -11,7 +11,7 @@ use crate::base::Result;
 use crate::db::{Conn, sql};
 
 /// Every statement of the transaction sees the same rows from here on. It must be the first.
-pub(super) async fn take_snapshot(conn: &mut Conn) -> Result<()> {
+pub(in crate::attribution) async fn take_snapshot(conn: &mut Conn) -> Result<()> {
     Ok(conn.batch_execute("set transaction isolation level repeatable read, read only").await?)
 }
 

@@ -1,6 +1,7 @@
 //! `grapevine export`: what finance keeps and payment providers take, page by page, so that a long history takes no more memory than a
 //! short one. Amounts stand as decimal text and in whole minor units.
 
+mod attribution;
 mod ledger;
 mod table;
 
@@ -83,6 +84,8 @@ pub enum ExportCommand {
         #[arg(long, value_parser = PossibleValuesParser::new(PayoutState::ALL.iter().map(|state| state.as_str())))]
         state: Vec<String>,
     },
+    /// Who got the credit of conversions, the latest conversion first
+    Attribution(attribution::ExportAttribution),
     /// Every transfer of the ledger with its hash, so that anyone can tell whether one was changed, left out or added
     Ledger(ledger::Ledger),
 }
@@ -113,6 +116,7 @@ impl ExportCommand {
                 let filter = PayoutFilter { states, ..PayoutFilter::default() };
                 export_payouts(&mut conn, &scope, &filter, options.begin(PAYOUT_COLUMNS)?).await
             }
+            Self::Attribution(export) => export.run(context).await,
             Self::Ledger(ledger) => ledger.run(context).await,
         }
     }

@@ -129,6 +129,18 @@ impl Reader {
         Ok(position)
     }
 
+    /// Takes the shard for this transaction, after whoever holds it, and returns its position; `None` before the consumer has worked at all.
+    pub async fn hold(self, conn: &mut Conn, shard: i16) -> Result<Option<Position>> {
+        let position =
+            sql("select recorded_xid, seq, since from positions where consumer = $1 and shard = $2 for update")
+                .bind::<Text, _>(self.consumer)
+                .bind::<SmallInt, _>(shard)
+                .get_result(conn)
+                .await
+                .optional()?;
+        Ok(position)
+    }
+
     /// The next events above a position and, where `until` is given, up to that one, in the order of the log.
     pub async fn read(
         self,

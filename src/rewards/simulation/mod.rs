@@ -15,6 +15,7 @@ use super::lines::{degrees_above, supposed_lines};
 use super::trigger::{Trigger, beneficiaries, claims_of, lines_above};
 use super::{Claim, store as rewards};
 use crate::access::Scope;
+use crate::attribution::simulation::Progress;
 use crate::base::limits::{SIMULATION_CAUSES_MAX, SIMULATION_CHUNK_CAUSES};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{CampaignFacts, CampaignStatus, Policies};
@@ -41,13 +42,6 @@ pub struct Question {
     pub from: DateTime<Utc>,
     /// What happened before this moment.
     pub to: DateTime<Utc>,
-}
-
-/// How far a simulation has come: activations and conversions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    pub done_count: usize,
-    pub total_count: usize,
 }
 
 /// Works a simulation out, as one snapshot sees the brand, and tells how far it is. Call it first in a transaction.
@@ -92,7 +86,7 @@ pub async fn simulate(
             take(conn, scope, &mut run, claims).await?;
             run.count(due.len(), here.len());
             done_count += due.len() + here.len();
-            tell(Progress { done_count, total_count });
+            tell(Progress { done_count: done_count as u64, total_count: total_count as u64 });
             if is_all {
                 break;
             }

@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 60] = [
+pub const ALLOWED: [(&str, &str, &str); 63] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -39,6 +39,11 @@ pub const ALLOWED: [(&str, &str, &str); 60] = [
     (
         "attributionReport",
         "(input: {groupBy: DAY, models: [LINEAR], from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { truncated }",
+        "AGFNV",
+    ),
+    (
+        "simulateAttributionPolicy",
+        "(input: {campaignId: \"campaign_00000000000000000000000000\", attribution: {}, from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { truncated }",
         "AGFNV",
     ),
     ("kFactorCohorts", "(from: \"2026-08-01\", to: \"2026-08-02\") { size }", "AGFNV"),
@@ -81,6 +86,11 @@ pub const ALLOWED: [(&str, &str, &str); 60] = [
     (
         "moveMember",
         "(input: {memberId: \"member_00000000000000000000000000\", reason: \"x\", idempotencyKey: \"k\"}) { userErrors { code } }",
+        "AG",
+    ),
+    (
+        "unmergeIdentities",
+        "(input: {mergeId: \"merge_00000000000000000000000000\", reason: \"x\", idempotencyKey: \"k\"}) { userErrors { code } }",
         "AG",
     ),
     ("claimLink", "(input: {token: \"x\", userId: \"u\", idempotencyKey: \"k\"}) { userErrors { code } }", "AGI"),
@@ -154,15 +164,20 @@ pub const ALLOWED: [(&str, &str, &str); 60] = [
     ("rewards", " { cursor }", "AGFNVC"),
     ("attributionRecords", " { cursor }", "AGFNVC"),
     (
-        "rewardPolicySimulation",
+        "rewardSimulation",
         "(input: {campaignId: \"campaign_00000000000000000000000000\", from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { done }",
+        "AGFNV",
+    ),
+    (
+        "attributionSimulation",
+        "(input: {campaignId: \"campaign_00000000000000000000000000\", attribution: {}, from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { done }",
         "AGFNV",
     ),
 ];
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 67] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 69] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -227,6 +242,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 67] = [
         "simulateRewardPolicy.input.campaignId",
         Kind::Campaign,
         "{ simulateRewardPolicy(input: {campaignId: \"ID\", from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\"}) { conversions } }",
+    ),
+    (
+        "simulateAttributionPolicy.input.campaignId",
+        Kind::Campaign,
+        "{ simulateAttributionPolicy(input: {campaignId: \"ID\", attribution: {model: LINEAR}, from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\"}) { conversions rows { creator { id } } } }",
     ),
     (
         "kFactorCohorts.campaignId",
@@ -317,6 +337,11 @@ pub const ARGUMENTS: [(&str, Kind, &str); 67] = [
         "moveMember.input.newReferrerId",
         Kind::Member,
         "mutation { moveMember(input: {memberId: \"MEMBER\", newReferrerId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { member { id } userErrors { code path message } } }",
+    ),
+    (
+        "unmergeIdentities.input.mergeId",
+        Kind::Merge,
+        "mutation { unmergeIdentities(input: {mergeId: \"ID\", reason: \"x\", idempotencyKey: \"ID\"}) { merge { id } userErrors { code path message } } }",
     ),
     (
         "issueReward.input.campaignId",

@@ -141,3 +141,27 @@ async fn who_comes_late_as_a_referrer_is_not_credited_for_coming() {
         .await;
     assert_eq!(credited, ["zed"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_referrer_who_comes_late_owns_the_sign_up_that_named_it() {
+    let app = world().await;
+    let early = json!({"event_type": "signup", "user_id": "bob", "referrer_user_id": "ann", "campaign": "launch", "timestamp": at(&app, -60)});
+    let buy = |order: &str, minutes: i64| json!({"event_type": "conversion", "user_id": "bob", "order_id": order, "conversion_value": "5.00", "timestamp": at(&app, minutes)});
+    tell(&app, json!([buy("before", -70), early, buy("after", -10)])).await;
+    assert_eq!(credited(&app).await, ["after 0", "before 0"]);
+    tell(&app, json!([{"event_type": "signup", "user_id": "ann", "timestamp": at(&app, -5)}])).await;
+    assert_eq!(credited(&app).await, ["after 1", "before 0"]);
+    let owed =
+        "select amount_minor as count from rewards where kind = 'COMMISSION' and beneficiary_member_id is not null";
+    assert_eq!(app.sql_count(owed).await, 50, "what is owed follows");
+    // The same story in one batch comes to the same.
+    let app = world().await;
+    let buy = |order: &str, minutes: i64| json!({"event_type": "conversion", "user_id": "bob", "order_id": order, "conversion_value": "5.00", "timestamp": at(&app, minutes)});
+    let story = json!([
+        {"event_type": "signup", "user_id": "bob", "referrer_user_id": "ann", "campaign": "launch", "timestamp": at(&app, -60)},
+        buy("after", -10),
+        {"event_type": "signup", "user_id": "ann", "timestamp": at(&app, -5)}
+    ]);
+    tell(&app, story).await;
+    assert_eq!(credited(&app).await, ["after 1"]);
+}

@@ -123,7 +123,7 @@ async fn order_of_arrival_does_not_matter() {
     app.drain().await;
     send(&app, json!([{"event_id": "a", "event_type": "activation", "user_id": "bob"}, {"event_id": "b", "event_type": "activation", "user_id": "bob"}])).await;
     app.drain().await;
-    send(&app, json!([{"event_id": "c", "event_type": "conversion", "user_id": "bob", "order_id": "o1", "conversion_value": 10}])).await;
+    send(&app, json!([{"event_id": "c", "event_type": "conversion", "user_id": "bob", "order_id": "o1", "conversion_value": 10, "timestamp": at(&app, -30)}])).await;
     app.drain().await;
     assert_eq!(app.sql_count("select count(*) from attribution_records").await, 0);
     assert_eq!(app.sql_count("select refunded_minor as count from conversions").await, 400);

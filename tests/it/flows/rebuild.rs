@@ -13,9 +13,11 @@ use super::redis_lost::flush;
 use crate::support::TestApp;
 
 /// Every table that follows from the log.
-const DERIVED: [&str; 19] = [
+const DERIVED: [&str; 21] = [
     "attribution_records",
     "conversions",
+    "data_driven_models",
+    "data_driven_weights",
     "fraud_alerts",
     "fraud_assessments",
     "identities",
@@ -39,7 +41,7 @@ const DERIVED: [&str; 19] = [
 /// campaign. Events that the line refused stand in it again, and will be refused again.
 const FORGET: &str = "
     set session_replication_role = replica;
-    delete from attribution_records; delete from conversions; delete from fraud_alerts; delete from fraud_assessments;
+    delete from attribution_records; delete from conversions; delete from data_driven_weights; delete from data_driven_models; delete from fraud_alerts; delete from fraud_assessments;
     delete from identities; delete from identity_merges; delete from member_activity_days; delete from member_downlines; delete from members; delete from outbox;
     delete from people; delete from refunds; delete from reward_caps; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
@@ -52,12 +54,13 @@ const FORGET: &str = "
     update links set click_count = 0, view_count = 0, signup_count = 0, conversion_count = 0;
     update brand_counters set value = 0;
     update positions set recorded_xid = 0, seq = 0, since = '1970-01-01 00:00:00Z';
+    update merge_rulings set done_at = null;
     update events set state = 'ACCEPTED', code = null, reason = null where state = 'QUARANTINED' and payload is not null;
     set session_replication_role = origin;";
 
-type Tables = BTreeMap<&'static str, Vec<String>>;
+pub(super) type Tables = BTreeMap<&'static str, Vec<String>>;
 
-async fn tables(app: &TestApp) -> Tables {
+pub(super) async fn tables(app: &TestApp) -> Tables {
     let mut tables = Tables::new();
     for table in DERIVED {
         let rows = app.texts(format!("select t::text as text from {table} t order by 1").leak()).await;
@@ -67,7 +70,7 @@ async fn tables(app: &TestApp) -> Tables {
 }
 
 /// One number for all that the ledger says: who owed how much to whom, and why.
-async fn ledger_hash(app: &TestApp) -> String {
+pub(super) async fn ledger_hash(app: &TestApp) -> String {
     let lines = app
         .texts(
             "select concat_ws(' ', t.id, t.kind, t.amount_minor, t.currency, d.bucket, d.owner_id, c.bucket, c.owner_id, t.reward_id) as text
@@ -80,16 +83,16 @@ async fn ledger_hash(app: &TestApp) -> String {
     hex::encode(Sha256::digest(lines.join("\n")))
 }
 
-struct Dice(SeededChance);
+pub(super) struct Dice(pub SeededChance);
 
 impl Dice {
-    fn below(&self, end: u64) -> u64 {
+    pub fn below(&self, end: u64) -> u64 {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         u64::from_be_bytes(bytes) % end
     }
 
-    fn pick<'a>(&self, from: &[&'a str]) -> &'a str {
+    pub fn pick<'a>(&self, from: &[&'a str]) -> &'a str {
         from[usize::try_from(self.below(from.len() as u64)).unwrap()]
     }
 }
@@ -135,7 +138,7 @@ fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
 }
 
 /// How far the log had come, and when, each time that the worker looked.
-type Cuts = Vec<(i64, DateTime<Utc>)>;
+pub(super) type Cuts = Vec<(i64, DateTime<Utc>)>;
 
 /// Waits until the worker may read all that is there: a transaction anywhere on the server holds the horizon, and would cut a batch.
 async fn all_below_the_horizon(app: &TestApp) {
@@ -146,17 +149,29 @@ async fn all_below_the_horizon(app: &TestApp) {
     }
 }
 
-/// A history as it comes: in groups of any size, sometimes several before the worker looks, over days.
-async fn history(app: &TestApp, dice: &Dice, count: u64) -> Cuts {
+/// Lets the worker look, and notes how far the log had come.
+pub(super) async fn look(app: &TestApp, cuts: &mut Cuts) {
+    all_below_the_horizon(app).await;
+    app.drain().await;
+    cuts.push((app.sql_count("select count(*) from events").await, app.now()));
+}
+
+/// The first member joins and has a link.
+pub(super) async fn first_member(app: &TestApp) -> Cuts {
     send(app, json!([{"event_id": "first", "event_type": "signup", "user_id": "u0", "campaign": "launch", "timestamp": at(app, -4_000)}])).await;
     app.drain().await;
-    let mut cuts = vec![(1, app.now())];
     app.execute(
         "insert into links (brand_id, id, token, campaign_id, member_id, platform, destination_url, utm_source, utm_medium, utm_campaign, created_at)
          select brand_id, gen_random_uuid(), 'member-link', '00000000-0000-0000-0000-0000000000a1', id, 'WEB', 'https://acme.example/', 'm', 'm', 'l',
                 created_at from members where external_id = 'u0'",
     )
     .await;
+    vec![(1, app.now())]
+}
+
+/// A history as it comes: in groups of any size, sometimes several before the worker looks, over days.
+async fn history(app: &TestApp, dice: &Dice, count: u64) -> Cuts {
+    let mut cuts = first_member(app).await;
     let mut number = 0;
     while number < count {
         let group = 1 + dice.below(12);
@@ -164,16 +179,14 @@ async fn history(app: &TestApp, dice: &Dice, count: u64) -> Cuts {
         number += group;
         app.advance(TimeDelta::minutes(1 + i64::try_from(dice.below(90)).unwrap()));
         if dice.below(2) == 0 || number >= count {
-            all_below_the_horizon(app).await;
-            app.drain().await;
-            cuts.push((app.sql_count("select count(*) from events").await, app.now()));
+            look(app, &mut cuts).await;
         }
     }
     cuts
 }
 
 /// Forgets all that follows from the log and reads it again, with the worker looking when it looked then.
-async fn rebuild(app: &TestApp, cuts: &Cuts) -> (Tables, String) {
+pub(super) async fn rebuild(app: &TestApp, cuts: &Cuts) -> (Tables, String) {
     app.execute(FORGET).await;
     flush(app).await;
     // Out of the worker's sight, and back as far as it saw.
@@ -190,7 +203,7 @@ async fn rebuild(app: &TestApp, cuts: &Cuts) -> (Tables, String) {
     (tables(app).await, ledger_hash(app).await)
 }
 
-fn differences(left: &Tables, right: &Tables) -> Vec<String> {
+pub(super) fn differences(left: &Tables, right: &Tables) -> Vec<String> {
     let mut found = Vec::new();
     for table in DERIVED {
         let (left, right) = (&left[table], &right[table]);

@@ -6,4 +6,5 @@ mod fraud;
 mod report;
 mod reward_simulation;
 mod rewards;
+mod simulation;
 pub mod world;

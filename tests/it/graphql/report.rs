@@ -177,10 +177,6 @@ async fn data_driven_credit_follows_from_the_paths_of_everybody() {
     assert_eq!(rows(&found), expected);
     let days = report(&app, input(&app, "DAY", &["DATA_DRIVEN"])).await;
     assert_eq!(rows(&days)[0], "2026-08-15 1 9.99");
-    let policy = "mutation { createCampaign(input: {slug: \"d\", name: \"D\", objective: CONVERSION, attribution: {model: DATA_DRIVEN}}) {
-        userErrors { path } } }";
-    let refused = app.data(policy, Value::Null).await;
-    assert_eq!(refused["createCampaign"]["userErrors"], json!([{ "path": ["attribution", "model"] }]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,4 +232,50 @@ async fn wrong_questions_and_wrong_keys_are_told_so() {
     let bot =
         app.gql_as(&app.key_of(Role::Bot).await, REPORT, json!({ "input": input(&app, "DAY", &["LINEAR"]) })).await;
     assert_eq!(bot["errors"][0]["extensions"]["code"], "FORBIDDEN");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_line_above_a_buyer_is_credited_by_degree_apart_from_touches() {
+    let app = setting().await;
+    let set = "mutation($id: ID!, $upline: [Float!]) { updateCampaign(input: {campaignId: $id, attribution: {upline: $upline}}) {
+        campaign { attributionPolicy { upline } } userErrors { path } } }";
+    let id = Kind::Campaign.id(Uuid::from_u128(0xa1));
+    let wrong = app.data(set, json!({ "id": id, "upline": [0.5, 0.6] })).await;
+    assert_eq!(wrong["updateCampaign"]["userErrors"], json!([{ "path": ["attribution", "upline"] }]));
+    let right = app.data(set, json!({ "id": id, "upline": [0.5, 0.25, 0.125] })).await;
+    assert_eq!(right["updateCampaign"]["campaign"]["attributionPolicy"]["upline"], json!([0.5, 0.25, 0.125]));
+    let signup = |user: &str, referrer: Option<&str>, minutes: i64| json!({"event_type": "signup", "user_id": user, "referrer_user_id": referrer, "timestamp": at(&app, minutes)});
+    let sale = |user: &str, value: &str| {
+        [
+            json!({"event_type": "click", "user_id": user, "link_token": "link-1", "timestamp": at(&app, -50)}),
+            json!({"event_type": "conversion", "user_id": user, "order_id": user, "conversion_value": value, "timestamp": at(&app, -40)}),
+        ]
+    };
+    let people = [signup("ann", None, -90), signup("bob", Some("ann"), -80), signup("cat", Some("bob"), -70)];
+    // Cat has two above her, Bob one, Ann none; and who bought without a touch credits nobody.
+    let lone = json!({"event_type": "conversion", "user_id": "cat", "order_id": "old", "conversion_value": "1.00", "timestamp": at(&app, -75)});
+    tell(
+        &app,
+        [
+            people.to_vec(),
+            sale("ann", "1.00").to_vec(),
+            sale("bob", "1.01").to_vec(),
+            sale("cat", "10.00").to_vec(),
+            vec![lone],
+        ]
+        .concat(),
+    )
+    .await;
+    let query =
+        "query($input: AttributionReportInput!) { attributionReport(input: $input) { conversions value { amount }
+        upline { degree members conversions value { amount } } uplineUnassigned { conversions value { amount } } } }";
+    let found = app.data(query, json!({ "input": input(&app, "DAY", &["LINEAR"]) })).await["attributionReport"].take();
+    assert_eq!((&found["conversions"], &found["value"]["amount"]), (&json!(4), &json!("13.01")));
+    // Half of Cat's ten and of Bob's 1.01 to the first degree, a quarter of Cat's ten to the second.
+    let expected = json!([
+        { "degree": 1, "members": 2, "conversions": "1", "value": { "amount": "5.50" } },
+        { "degree": 2, "members": 1, "conversions": "0.25", "value": { "amount": "2.50" } },
+    ]);
+    assert_eq!(found["upline"], expected);
+    assert_eq!(found["uplineUnassigned"], json!({ "conversions": "2.75", "value": { "amount": "5.01" } }));
 }

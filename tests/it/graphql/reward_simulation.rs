@@ -142,14 +142,14 @@ async fn a_simulation_is_refused_with_what_to_change() {
         format!("{} {}", error["code"].as_str().unwrap(), error["argument"].as_str().unwrap_or_default())
     };
     let none = Kind::Campaign.id(Uuid::nil());
-    assert_eq!(refused(json!({ "campaignId": none })).await, "NOT_FOUND campaignId");
+    assert_eq!(refused(json!({ "campaignId": none })).await, "NOT_FOUND input.campaignId");
     assert_eq!(refused(json!({ "to": at(&app, -20_000) })).await, "INVALID_INPUT input.to");
     let euros = json!({ "budget": { "amount": "1.00", "currency": "EUR" } });
     assert_eq!(refused(euros).await, "INVALID_INPUT input.budget.currency");
     let nothing = json!({ "budget": { "amount": "0.00", "currency": "USD" } });
     assert_eq!(refused(nothing).await, "INVALID_INPUT input.budget.amount");
     let early = json!({ "reward": { "activationThreshold": 0 } });
-    assert_eq!(refused(early).await, "INVALID_INPUT reward.activationThreshold");
+    assert_eq!(refused(early).await, "INVALID_INPUT input.reward.activationThreshold");
     let creator = app.gql_as(&app.key_of(Role::Creator).await, query, json!({ "input": input(&app, Value::Null) })).await;
     assert_eq!(creator["errors"][0]["extensions"]["code"], "FORBIDDEN", "{creator:#}");
 }
@@ -159,17 +159,17 @@ async fn a_subscriber_is_told_how_far_it_is_and_then_the_result() {
     let app = setting().await;
     story(&app).await;
     let query = format!(
-        "subscription($input: SimulateRewardPolicyInput!) {{ rewardPolicySimulation(input: $input) {{ done total simulation {{ {FIELDS} }} }} }}"
+        "subscription($input: SimulateRewardPolicyInput!) {{ rewardSimulation(input: $input) {{ done total result {{ {FIELDS} }} }} }}"
     );
     let variables = Variables::from_json(json!({ "input": input(&app, Value::Null) }));
     let request = Request::new(query).variables(variables).data(RequestContext::new(&app, app.scope.clone()));
     let told = schema(grapevine::app::App::clone(&app)).execute_stream(request).map(|response| {
         assert!(response.errors.is_empty(), "{:?}", response.errors);
-        response.data.into_json().unwrap()["rewardPolicySimulation"].take()
+        response.data.into_json().unwrap()["rewardSimulation"].take()
     });
     let told: Vec<Value> = tokio::time::timeout(Duration::from_secs(20), told.collect()).await.unwrap();
     let (last, before) = told.split_last().unwrap();
     assert_eq!((&last["done"], &last["total"]), (&json!(11), &json!(11)), "{last:#}");
-    assert_eq!(last["simulation"], simulate(&app, input(&app, Value::Null)).await);
-    assert!(before.iter().all(|message| message["simulation"].is_null()));
+    assert_eq!(last["result"], simulate(&app, input(&app, Value::Null)).await);
+    assert!(before.iter().all(|message| message["result"].is_null()));
 }

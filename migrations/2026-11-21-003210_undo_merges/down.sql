@@ -1,0 +1,2 @@
+drop index identity_merges_undone_idx;
+drop table merge_rulings;
