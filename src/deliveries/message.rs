@@ -14,6 +14,7 @@ use crate::db::Conn;
 use crate::fraud::SubjectKind;
 use crate::fraud::reads::{FraudAlert, alerts_by_ids};
 use crate::outbox::Told;
+use crate::payouts::reads::{Payout, payouts_by_ids};
 use crate::rewards::Beneficiary;
 use crate::rewards::reads::{Reward, rewards_by_ids};
 
@@ -40,12 +41,14 @@ pub(super) async fn compose(conn: &mut Conn, scope: &Scope, told: &[Told]) -> Re
         ids.dedup();
         ids
     };
-    let (reward_ids, alert_ids) = (ids_of("reward"), ids_of("fraud_alert"));
+    let [reward_ids, payout_ids, alert_ids] = ["reward", "payout", "fraud_alert"].map(ids_of);
+    let payouts = if payout_ids.is_empty() { HashMap::new() } else { payouts_by_ids(conn, scope, &payout_ids).await? };
     let rewards = if reward_ids.is_empty() { HashMap::new() } else { rewards_by_ids(conn, scope, &reward_ids).await? };
     let alerts = if alert_ids.is_empty() { HashMap::new() } else { alerts_by_ids(conn, scope, &alert_ids).await? };
     let message = |one: &Told| {
         let data = match noun(one.topic) {
             "reward" => rewards.get(&one.subject_id).map(reward),
+            "payout" => payouts.get(&one.subject_id).map(payout),
             "fraud_alert" => alerts.get(&one.subject_id).map(alert),
             _ => None,
         };
@@ -80,11 +83,31 @@ fn written_money(money: Money) -> Value {
     json!({ "amount": money.amount(), "minor": money.minor, "currency": money.currency.as_str() })
 }
 
-fn reward(reward: &Reward) -> Value {
-    let beneficiary_id = match reward.beneficiary {
+fn written_beneficiary(beneficiary: Beneficiary) -> String {
+    match beneficiary {
         Beneficiary::Creator(id) => Kind::Creator.id(id),
         Beneficiary::Member(id) => Kind::Member.id(id),
-    };
+    }
+}
+
+fn payout(payout: &Payout) -> Value {
+    json!({
+        "id": Kind::Payout.id(payout.id),
+        "state": payout.state.as_str(),
+        "reason": payout.reason,
+        "beneficiary_id": written_beneficiary(payout.beneficiary),
+        "gross": written_money(payout.gross),
+        "netted": written_money(payout.netted),
+        "amount": written_money(payout.amount),
+        "payable_lines": payout.payable_count,
+        "provider_reference": payout.provider_reference,
+        "created_at": written_time(payout.created_at),
+        "approved_at": payout.approved_at.map(written_time),
+        "closed_at": payout.closed_at.map(written_time),
+    })
+}
+
+fn reward(reward: &Reward) -> Value {
     json!({
         "id": Kind::Reward.id(reward.id),
         "state": reward.state.as_str(),
@@ -92,7 +115,7 @@ fn reward(reward: &Reward) -> Value {
         "kind": reward.kind.as_str(),
         "amount": written_money(reward.amount),
         "reversed": written_money(reward.reversed),
-        "beneficiary_id": beneficiary_id,
+        "beneficiary_id": written_beneficiary(reward.beneficiary),
         "referee_id": reward.referee_id.map(|id| Kind::Member.id(id)),
         "campaign_id": Kind::Campaign.id(reward.campaign_id),
         "conversion_id": reward.conversion_id.map(|id| Kind::Conversion.id(id)),
