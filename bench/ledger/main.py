@@ -24,7 +24,9 @@ LINE = ("top", "middle", "hub")
 REWARDS_EACH = 4
 CAMPAIGN = (
     "mutation { createCampaign(input: { slug: \"bench\", name: \"Bench\", objective: CONVERSION,"
-    " budget: { amount: \"10000000.00\", currency: \"USD\" }, reward: { kind: CREDIT, escrowDays: 0,"
+    " budget: { amount: \"10000000.00\", currency: \"USD\" },"
+    # So many referees of one member would be looked into.
+    " fraud: { referralsPerWindow: 1000000, velocityPerHour: 1000000 }, reward: { kind: CREDIT, escrowDays: 0,"
     " refereeReward: { amount: \"0.50\", currency: \"USD\" }, tiers: ["
     + ", ".join(f"{{ degree: {degree}, amount: {{ amount: \"{4 - degree}.00\", currency: \"USD\" }} }}" for degree in (1, 2, 3))
     + "] } }) { userErrors { message } } }"
