@@ -16,11 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use grapevine::access::{Role, Scope, authenticate};
 use grapevine::base::{Code, Error, Kind, Money, Result};
 use grapevine::campaigns::RewardKind;
+use grapevine::journeys::Decision;
 use grapevine::ledger::{self, Bucket};
+use grapevine::outbox::{self, Topic};
 use grapevine::payouts::reads::{Payout, payouts_by_ids};
 use grapevine::payouts::{self, NewPayout};
 use grapevine::rewards::reads::{Reward, rewards_by_ids};
-use grapevine::rewards::{self, Beneficiary, NewReward};
+use grapevine::rewards::{self, Beneficiary, Claim, NewReward};
 use scoped_futures::ScopedFutureExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -121,6 +123,41 @@ impl Desk {
         let id = self.try_issue(beneficiary, minor).await.unwrap();
         self.try_release(id).await.unwrap();
         id
+    }
+
+    /// So many rewards of a cent each that can be paid, granted at once.
+    pub async fn earn_many(&self, beneficiary: Beneficiary, count: usize) {
+        let (scope, now) = (&self.scope, self.now());
+        let claim = |number: usize| Claim {
+            key: format!("many:{}:{number}", beneficiary.id()),
+            campaign_id: CAMPAIGN,
+            policy_version: 1,
+            kind: RewardKind::Credit,
+            beneficiary,
+            referee_id: None,
+            conversion_id: None,
+            cause_event_id: None,
+            degree: 1,
+            value: usd(1),
+            triggered_at: now,
+            recorded_at: now,
+            escrow_days: 0,
+            per_day_max: None,
+            decision: Decision::Allow,
+            is_running: true,
+            is_limited: true,
+            reason: None,
+        };
+        let claims: &Vec<Claim> = &(0..count).map(claim).collect();
+        let work = self.db.transaction(|conn| {
+            async move {
+                let ids = rewards::grant(conn, scope, now, claims.clone()).await?;
+                let told: Vec<(Topic, Uuid)> = ids.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
+                outbox::append(conn, scope, now, &told).await
+            }
+            .scope_boxed()
+        });
+        assert_eq!(work.await.unwrap().len(), count);
     }
 
     pub async fn try_draft(&self, new: &NewPayout) -> Result<Uuid> {

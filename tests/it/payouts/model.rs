@@ -1,7 +1,7 @@
 //! A ledger in memory that a child could follow, and any sequence of steps: after each one, the books in PostgreSQL say the same.
 //! `GRAPEVINE_TEST_LEDGER_STEPS` says how many steps are taken in all.
 
-use grapevine::base::{Code, Env};
+use grapevine::base::Code;
 use grapevine::payouts::{NewPayout, PayoutState};
 use grapevine::rewards::{Beneficiary, RewardState};
 use proptest::prelude::{Just, Strategy, prop_oneof};
@@ -177,7 +177,7 @@ struct Real<'a> {
 
 impl<'a> Real<'a> {
     async fn new(desk: &'a Desk) -> Self {
-        let id = Env::new_id(&desk.env);
+        let id = desk.env.new_id();
         desk.execute(&format!(
             "insert into creators (brand_id, id, handle, display_name, status, created_at)
              select id, '{id}', 'c{}', 'Creator', 'ACTIVE', created_at from brands",
