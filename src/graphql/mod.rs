@@ -15,6 +15,7 @@ mod brand_changes;
 mod brands;
 mod campaign_changes;
 mod campaigns;
+mod channel_weights;
 mod claims;
 mod cohorts;
 mod creator_changes;
@@ -85,6 +86,7 @@ pub struct Query(
     attribution::AttributionQuery,
     reports::ReportQuery,
     simulations::SimulationQuery,
+    channel_weights::ChannelWeightQuery,
     cohorts::CohortQuery,
     rewards::RewardQuery,
     reward_simulations::RewardSimulationQuery,

@@ -42,6 +42,36 @@ struct Computed {
     path_count: i64,
 }
 
+/// A version as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelWeights {
+    pub version: i32,
+    /// The conversions with a path that it was computed from.
+    pub conversion_count: i64,
+    /// The different paths, of those who did not buy too.
+    pub path_count: i64,
+    pub computed_at: DateTime<Utc>,
+    /// By channel, in parts of 10^12: a creator's identifier, nothing for members' links together, `*` for whoever has no part of its own.
+    pub weights: Vec<(String, u64)>,
+}
+
+/// What channels are worth under a policy: in this version, or in the newest. `None` where there is none, or under another model.
+pub async fn channel_weights(
+    conn: &mut Conn,
+    scope: &Scope,
+    policy: &AttributionPolicy,
+    version: Option<i32>,
+) -> Result<Option<ChannelWeights>> {
+    if policy.model != AttributionModel::DataDriven {
+        return Ok(None);
+    }
+    let found = store::kept(conn, scope, policy.data_driven.series(), version).await?;
+    Ok(found.map(|mut found| {
+        found.weights.sort_by(|(a, a_units), (b, b_units)| b_units.cmp(a_units).then_with(|| a.cmp(b)));
+        found
+    }))
+}
+
 /// How far a series has come.
 #[derive(Clone, Copy, Debug, Default)]
 struct Newest {

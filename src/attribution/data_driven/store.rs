@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 
-use super::{Computed, Newest, Series, Weighing};
+use super::{ChannelWeights, Computed, Newest, Series, Weighing};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::base::limits::{DATA_DRIVEN_PATH_TOUCHES_MAX, DATA_DRIVEN_TOUCHES_MAX};
@@ -134,6 +134,47 @@ pub(super) async fn weighings(
         weighing.weights.insert(row.channel, row.weight_units.unsigned_abs());
     }
     Ok(found)
+}
+
+#[derive(QueryableByName)]
+struct KeptRow {
+    #[diesel(sql_type = Integer)]
+    version: i32,
+    #[diesel(sql_type = BigInt)]
+    conversion_count: i64,
+    #[diesel(sql_type = BigInt)]
+    path_count: i64,
+    #[diesel(sql_type = Timestamptz)]
+    computed_at: DateTime<Utc>,
+}
+
+/// This version of a series, or its newest.
+pub(super) async fn kept(
+    conn: &mut Conn,
+    scope: &Scope,
+    (method, transform): Series,
+    version: Option<i32>,
+) -> Result<Option<ChannelWeights>> {
+    let row: Option<KeptRow> = sql("select version, conversion_count, path_count, computed_at from data_driven_models
+         where brand_id = $1 and method = $2 and transform = $3 and version = coalesce($4, version)
+         order by version desc limit 1")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Text, _>(method.as_str())
+    .bind::<Text, _>(transform.as_str())
+    .bind::<Nullable<Integer>, _>(version)
+    .get_result(conn)
+    .await
+    .optional()?;
+    let Some(row) = row else { return Ok(None) };
+    let key = ((method, transform), row.version);
+    let weighing = weighings(conn, scope, &[key]).await?.remove(&key).unwrap_or_default();
+    Ok(Some(ChannelWeights {
+        version: row.version,
+        conversion_count: row.conversion_count,
+        path_count: row.path_count,
+        computed_at: row.computed_at,
+        weights: weighing.weights.into_iter().collect(),
+    }))
 }
 
 #[derive(QueryableByName)]

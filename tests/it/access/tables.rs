@@ -16,7 +16,7 @@ pub const LETTERS: [(char, Role); 8] = [
 ];
 
 /// Root fields of queries and mutations: a call without effect, and the roles that it does not refuse.
-pub const ALLOWED: [(&str, &str, &str); 63] = [
+pub const ALLOWED: [(&str, &str, &str); 64] = [
     ("node", "(id: \"creator_00000000000000000000000000\") { id }", "AGFNVC"),
     ("nodes", "(ids: [\"link_00000000000000000000000000\"]) { id }", "AGFNVC"),
     ("viewer", " { role }", "AGFNVBIC"),
@@ -46,6 +46,7 @@ pub const ALLOWED: [(&str, &str, &str); 63] = [
         "(input: {campaignId: \"campaign_00000000000000000000000000\", attribution: {}, from: \"2026-08-01T00:00:00Z\", to: \"2026-08-02T00:00:00Z\"}) { truncated }",
         "AGFNV",
     ),
+    ("channelWeights", "(campaignId: \"campaign_00000000000000000000000000\") { version }", "AGFNV"),
     ("kFactorCohorts", "(from: \"2026-08-01\", to: \"2026-08-02\") { size }", "AGFNV"),
     ("rewards", " { nodes { id } }", "AGFNVC"),
     (
@@ -177,7 +178,7 @@ pub const ALLOWED: [(&str, &str, &str); 63] = [
 
 /// Every argument that takes an identifier: where it stands, the kinds that it takes, and a call with `ID` in its place; `CAMPAIGN` and
 /// `CREATOR` are the asker's own.
-pub const ARGUMENTS: [(&str, Kind, &str); 69] = [
+pub const ARGUMENTS: [(&str, Kind, &str); 70] = [
     ("node.id", Kind::Creator, "{ node(id: \"ID\") { id __typename } }"),
     ("nodes.ids", Kind::Creator, "{ nodes(ids: [\"ID\"]) { id __typename } }"),
     ("creator.id", Kind::Creator, "{ creator(id: \"ID\") { handle } }"),
@@ -248,6 +249,7 @@ pub const ARGUMENTS: [(&str, Kind, &str); 69] = [
         Kind::Campaign,
         "{ simulateAttributionPolicy(input: {campaignId: \"ID\", attribution: {model: LINEAR}, from: \"2026-08-01T00:00:00Z\", to: \"2026-09-01T00:00:00Z\"}) { conversions rows { creator { id } } } }",
     ),
+    ("channelWeights.campaignId", Kind::Campaign, "{ channelWeights(campaignId: \"ID\") { version weights { key } } }"),
     (
         "kFactorCohorts.campaignId",
         Kind::Campaign,

@@ -71,6 +71,18 @@ async fn a_conversion_is_judged_by_the_newest_version_and_keeps_it() {
     assert_eq!(told["explainConversion"]["modelVersion"], 1);
     let policy = json!({ "model": "DATA_DRIVEN", "dataDrivenMethod": "MARKOV", "pathTransform": "AS_IS", "modelConversionsMin": 2 });
     assert_eq!(told["explainConversion"]["policy"], policy);
+    let query = "query($id: ID!, $version: Int) { channelWeights(campaignId: $id, version: $version) { version conversions paths
+        weights { key weight creator { handle } } } }";
+    let campaign = Kind::Campaign.id(Uuid::from_u128(0xa1));
+    let newest = app.data(query, json!({ "id": campaign })).await["channelWeights"].take();
+    assert_eq!(newest["version"], 2);
+    let first = app.data(query, json!({ "id": campaign, "version": 1 })).await["channelWeights"].take();
+    assert_eq!((&first["conversions"], &first["paths"]), (&json!(1), &json!(3)));
+    let best =
+        json!({ "key": Kind::Creator.id(Uuid::from_u128(0xc2)), "weight": "1", "creator": { "handle": "creator2" } });
+    assert_eq!(first["weights"][0], best, "{first:#}");
+    assert_eq!(first["weights"][2], json!({ "key": "*", "weight": "0.833333333333", "creator": null }));
+    assert_eq!(app.data(query, json!({ "id": campaign, "version": 9 })).await["channelWeights"], Value::Null);
     let shares: Vec<&str> = told["explainConversion"]["considered"]
         .as_array()
         .unwrap()
