@@ -133,6 +133,8 @@ mod tests {
         check(Platform::Youtube, 200, &youtube.replace("\"12345\"", "\"many\""), Err(Trouble::Shape));
         check(Platform::Youtube, 403, r#"{"error":{"code":403}}"#, Err(Trouble::Refused));
         check(Platform::Youtube, 404, "", Ok(None));
+        let key_gone = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}"#;
+        check(Platform::Youtube, 400, key_gone, Err(Trouble::Refused));
         let instagram = r#"{"business_discovery":{"id":"1","username":"zoe","biography":"tea gv-1","followers_count":7},"id":"17841"}"#;
         check(Platform::Instagram, 200, instagram, profile("zoe", Some(7), "tea gv-1"));
         check(
@@ -156,6 +158,7 @@ mod tests {
         );
         check(Platform::Tiktok, 200, r#"{"data":{},"error":{"code":"user_not_found"}}"#, Ok(None));
         check(Platform::Tiktok, 401, r#"{"error":{"code":"access_token_invalid"}}"#, Err(Trouble::Refused));
+        check(Platform::Tiktok, 400, r#"{"error":{"code":"invalid_params","message":"x"}}"#, Err(Trouble::Shape));
         check(Platform::Tiktok, 200, r#"{"data":{"followers":9},"error":{"code":"ok"}}"#, Err(Trouble::Shape));
         for platform in ASKED {
             for status in [429, 500, 503] {

@@ -154,7 +154,10 @@ async fn what_stalls_refuses_or_changes_its_shape_is_told_by_name_and_harms_noth
         let (app, fake) = world().await;
         for platform in [Platform::Youtube, Platform::Instagram, Platform::Tiktok] {
             fake.feel(Mood::Fine(String::new()));
+            let code = connect(&app, platform, "UC1").await["verificationCode"].as_str().unwrap().to_owned();
+            fake.feel(Mood::Fine(code));
             let known = connect(&app, platform, "UC1").await;
+            assert_eq!(known["verified"], true, "{platform:?} {mood:?}");
             fake.feel(mood.clone());
             let before = fake.asked_count();
             assert_eq!(connect(&app, platform, "UC1").await, known, "{platform:?} {mood:?}");

@@ -130,9 +130,15 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
     }
 }
 
+/// How each says that it does not know our credentials: Google and Meta with 400.
 fn refusal(path: &str) -> Response {
-    let error =
-        if path.starts_with("/v23.0/") { json!({"code": 190}) } else { json!({"code": "access_token_invalid"}) };
-    let status = if path.starts_with("/v23.0/") { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+    let (status, error) = match path {
+        "/youtube/v3/channels" => (
+            StatusCode::BAD_REQUEST,
+            json!({"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}),
+        ),
+        "/v23.0/17841" => (StatusCode::BAD_REQUEST, json!({"code": 190})),
+        _ => (StatusCode::UNAUTHORIZED, json!({"code": "access_token_invalid"})),
+    };
     (status, axum::Json(json!({ "error": error }))).into_response()
 }
