@@ -355,3 +355,22 @@ async fn money_that_is_only_held_is_no_sale_until_it_is_taken() {
     assert_eq!(app.sql_count("select count(*) from conversions where amount_minor = 2500").await, 1);
     assert_eq!(app.sql_count("select count(*) from refunds").await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_foreign_buyer_gets_back_takes_the_commission_back() {
+    let app = world().await;
+    app.execute(NAMES).await;
+    let source = app.source_of(Scheme::Shopify, None).await;
+    for (name, days) in [("paid", 0), ("refund_abroad", 2)] {
+        app.advance(TimeDelta::days(days));
+        let (kind, body) = case(Scheme::Shopify, name);
+        let body = body.replace("398.00", "3.98").replace("361.00", "3.61");
+        let (_, answer) = deliver(&app, Scheme::Shopify, &source, &kind, &body).await;
+        assert_eq!(answer["status"], "queued", "{name}: {answer}");
+        app.drain().await;
+    }
+    let refunded = "select count(*) from conversions where amount_minor = 398 and currency = 'USD' and refunded_minor = 398";
+    assert_eq!(app.sql_count(refunded).await, 1);
+    let reversed = "select count(*) from rewards where kind = 'COMMISSION' and amount_minor = 39 and reversed_minor = 39";
+    assert_eq!(app.sql_count(reversed).await, 1);
+}
