@@ -148,6 +148,7 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
             Err(doubt) => {
                 let alone = format!(r#"{{"object":"{}","entry":[{}]}}"#, notice.object, text.get());
                 items.push(kept(alone, Err(doubt)));
+                check_count(&items)?;
                 continue;
             }
         };
@@ -160,13 +161,17 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
                     format!(r#"{{"object":"{}","entry":[{{"id":{id},"{name}":[{}]}}]}}"#, notice.object, part.get());
                 items.push(kept(alone, read));
             }
-            if items.len() > EVENTS_PER_REQUEST_MAX {
-                let reason = format!("A post holds at most {EVENTS_PER_REQUEST_MAX} events.");
-                return Err(("TOO_MANY_EVENTS", reason));
-            }
+            check_count(&items)?;
         }
     }
     Ok(items)
+}
+
+fn check_count(items: &[Submission]) -> Result<(), Doubt> {
+    if items.len() > EVENTS_PER_REQUEST_MAX {
+        return Err(("TOO_MANY_EVENTS", format!("A post holds at most {EVENTS_PER_REQUEST_MAX} events.")));
+    }
+    Ok(())
 }
 
 fn kept(alone: String, read: Result<EventFields, Doubt>) -> Submission {
