@@ -230,3 +230,36 @@ async fn a_lease_is_asked_for_granted_and_renewed_before_it_ends() {
     ask_platforms(&app).await.unwrap();
     assert_eq!(fake.take_subscriptions().len(), 1, "and is asked again where it does not");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
+    let (app, fake) = world().await;
+    let source = app.source_of(Scheme::Youtube, None).await;
+    connect(&app, Platform::Youtube, "UC1").await;
+    let base = app.serve().await;
+    let secret_asked = async || {
+        ask_platforms(&app).await.unwrap();
+        let asked = fake.take_subscriptions();
+        let forms = asked.iter().map(|form| form_urlencoded::parse(form.as_bytes()).into_owned().collect::<Vec<_>>());
+        let secrets = forms.flatten().filter(|(name, _)| name == "hub.secret").map(|(_, secret)| secret);
+        secrets.collect::<Vec<String>>()
+    };
+    assert_eq!(secret_asked().await, [source.secret.clone()]);
+    let topic = grapevine::platforms::youtube_topic("UC1");
+    let query = [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    let shaken = app.client.get(format!("{base}/webhooks/{}?{query}", source.slug)).send().await.unwrap();
+    assert_eq!(shaken.status().as_u16(), 200);
+    app.advance(TimeDelta::minutes(61));
+    assert!(secret_asked().await.is_empty(), "there are days left");
+
+    let listed = app.data("{ webhookSources { nodes { id } } }", json!({})).await;
+    let id = &listed["webhookSources"]["nodes"][0]["id"];
+    let rotate = "mutation($input: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $input) { secret userErrors { path } } }";
+    let long = app.data(rotate, json!({"input": {"sourceId": id, "secret": "x".repeat(200)}})).await;
+    assert_eq!(long["rotateWebhookSecret"]["userErrors"], json!([{"path": ["secret"]}]), "the hub would not take it: {long}");
+    let rotated = app.data(rotate, json!({"input": {"sourceId": id, "overlapSeconds": 0}})).await;
+    let secret = rotated["rotateWebhookSecret"]["secret"].as_str().unwrap().to_owned();
+    assert_eq!(secret_asked().await, [secret]);
+    assert!(secret_asked().await.is_empty(), "the hub is given time to answer");
+}
