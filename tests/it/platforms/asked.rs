@@ -7,7 +7,7 @@ use grapevine::worker::ask_platforms;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::fake::{Fake, Mood};
+use super::fake::{Fake, Mood, id_of};
 use crate::flows::pipeline::{at, furnish, send};
 use crate::support::TestApp;
 
@@ -24,12 +24,18 @@ async fn world() -> (TestApp, Fake) {
 
 /// Connects the creator's account on a platform and returns it as it is after that.
 async fn connect(app: &TestApp, platform: Platform, external_id: &str) -> Value {
+    connect_as(app, platform, external_id, None).await
+}
+
+/// The same with the name that it goes by.
+async fn connect_as(app: &TestApp, platform: Platform, external_id: &str, username: Option<&str>) -> Value {
     let creator = grapevine::base::Kind::Creator.id(uuid::Uuid::from_u128(0xc1));
-    let input = json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id});
+    let input = json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id, "username": username});
     let answer = app.data(CONNECT, json!({ "input": input })).await["connectPlatformAccount"].take();
     assert_eq!(answer["userErrors"], json!([]), "{answer}");
     let accounts = answer["creator"]["platformAccounts"].as_array().unwrap();
-    accounts.iter().find(|account| account["platform"] == platform.as_str()).unwrap().clone()
+    let is_it = |account: &&Value| account["platform"] == platform.as_str() && account["externalId"] == external_id;
+    accounts.iter().find(is_it).unwrap().clone()
 }
 
 async fn health_of(app: &TestApp, platform: Platform) -> Value {
@@ -42,7 +48,7 @@ async fn an_account_is_verified_once_it_shows_the_code_and_fraud_knows() {
     let (app, fake) = world().await;
     for (platform, followers, username) in [
         (Platform::Youtube, 12_345, json!("@zoe")),
-        (Platform::Instagram, 777, json!("zoe")),
+        (Platform::Instagram, 777, json!("UC1")),
         (Platform::Tiktok, 99, json!(null)),
     ] {
         fake.feel(Mood::Fine("tea and more tea".to_owned()));
@@ -84,6 +90,61 @@ async fn a_code_proves_one_account_of_one_creator() {
     assert_ne!(youtube["verificationCode"], instagram["verificationCode"]);
     fake.feel(Mood::Fine(instagram["verificationCode"].as_str().unwrap().to_owned()));
     assert_eq!(connect(&app, Platform::Youtube, "UC1").await["verified"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_on_ones_own_account_proves_nothing_of_anothers() {
+    let (app, fake) = world().await;
+    let (mine, stars) = (id_of("mine"), id_of("star"));
+    let code = connect_as(&app, Platform::Instagram, &stars, Some("mine")).await["verificationCode"].take();
+    fake.feel(Mood::Fine(code.as_str().unwrap().to_owned()));
+    assert_eq!(connect_as(&app, Platform::Instagram, &stars, Some("mine")).await["verified"], false, "a star's");
+    let code = connect_as(&app, Platform::Instagram, &mine, Some("mine")).await["verificationCode"].take();
+    fake.feel(Mood::Fine(code.as_str().unwrap().to_owned()));
+    assert_eq!(connect_as(&app, Platform::Instagram, &mine, Some("@Mine")).await["verified"], true);
+
+    // Where the platform says no identifier, another name is another account.
+    let code = connect_as(&app, Platform::Tiktok, "open-1", Some("mine")).await["verificationCode"].take();
+    fake.feel(Mood::Fine(code.as_str().unwrap().to_owned()));
+    assert_eq!(connect_as(&app, Platform::Tiktok, "open-1", Some("mine")).await["verified"], true);
+    fake.feel(Mood::Fine("nothing of ours".to_owned()));
+    assert_eq!(connect_as(&app, Platform::Tiktok, "open-1", Some("@mine")).await["verified"], true, "the same name");
+    assert_eq!(connect_as(&app, Platform::Tiktok, "open-1", Some("star")).await["verified"], false);
+}
+
+/// An account that a platform will not talk about is asked about in its turn, and keeps no other from its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_an_answer_keeps_no_other_from_being_asked_about() {
+    let (app, fake) = world().await;
+    fake.feel(Mood::Failing);
+    connect(&app, Platform::Instagram, "ann").await;
+    app.advance(TimeDelta::minutes(20));
+    connect(&app, Platform::Instagram, "bob").await;
+    app.advance(TimeDelta::minutes(20));
+    fake.feel(Mood::Fine(String::new()));
+    fake.riddle("ann");
+    let before = fake.asked_count();
+    assert_eq!(ask_platforms(&app).await.unwrap(), 1, "bob, though ann comes first");
+    assert_eq!(fake.asked_count() - before, 2);
+    assert_eq!(ask_platforms(&app).await.unwrap(), 0);
+    assert_eq!(fake.asked_count() - before, 2, "she is not asked about again and again");
+    app.advance(TimeDelta::minutes(61));
+    fake.riddle("");
+    assert_eq!(ask_platforms(&app).await.unwrap(), 1, "but after a while");
+    assert_eq!(fake.asked_count() - before, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_works_and_is_not_left_alone() {
+    let (app, fake) = world().await;
+    fake.feel(Mood::Refusing);
+    for _ in 0..7 {
+        connect(&app, Platform::Instagram, "ann").await;
+    }
+    assert_eq!(fake.asked_count(), 7, "no breaker keeps the others from being asked about");
+    let health = health_of(&app, Platform::Instagram).await;
+    assert_eq!(health["state"], "CLOSED", "{health}");
+    assert!(health["lastFailure"].is_string(), "{health}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
