@@ -88,6 +88,8 @@ pub const CALL_ANSWER_BYTES_MAX: usize = 256 * 1024;
 pub const ACCOUNTS_PER_ROUND_MAX: i64 = 50;
 /// How old the answer about an account may be before the platform is asked again.
 pub const ACCOUNT_HOURS_MAX: i64 = 24;
+/// How long after a question that was not answered it is asked again.
+pub const ACCOUNT_RETRY_MINUTES: i64 = 60;
 /// Leases that one round of the worker asks for, of one brand.
 pub const WATCHES_PER_ROUND_MAX: i64 = 50;
 /// How long before its end a lease is renewed.

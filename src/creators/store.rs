@@ -99,7 +99,8 @@ pub(super) async fn update(conn: &mut Conn, scope: &Scope, id: Uuid, change: &Cr
     Ok(count == 1)
 }
 
-/// Inserts an account, or brings the creator's own up to date; a verification stays as long as the account is the same.
+/// Inserts an account, or brings the creator's own up to date; a verification stays as long as the account is the same. Where a platform is
+/// asked by user name, another name is another account.
 pub(super) async fn upsert_account(
     conn: &mut Conn,
     scope: &Scope,
@@ -112,7 +113,11 @@ pub(super) async fn upsert_account(
          values ($1, $2, $3, $4, $5, $6, $7, $8)
          on conflict (brand_id, platform, external_id) do update
          set username = coalesce(excluded.username, a.username),
-             follower_count = coalesce(excluded.follower_count, a.follower_count)
+             follower_count = coalesce(excluded.follower_count, a.follower_count),
+             verified_at = case
+                 when a.platform in ('INSTAGRAM', 'TIKTOK') and excluded.username is not null
+                      and lower(ltrim(excluded.username, '@')) is distinct from lower(ltrim(a.username, '@')) then null
+                 else a.verified_at end
          where a.creator_id = excluded.creator_id")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<SqlUuid, _>(id)

@@ -534,6 +534,7 @@ diesel::table! {
         follower_count -> Nullable<Int4>,
         created_at -> Timestamptz,
         checked_at -> Nullable<Timestamptz>,
+        asked_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use super::client::Unanswered;
 use super::{Outbound, store};
 use crate::access::{Keyring, Scope};
-use crate::base::limits::{ACCOUNT_HOURS_MAX, ACCOUNTS_PER_ROUND_MAX};
+use crate::base::limits::{ACCOUNT_HOURS_MAX, ACCOUNT_RETRY_MINUTES, ACCOUNTS_PER_ROUND_MAX};
 use crate::base::{Env, Result};
 use crate::config::PlatformSettings;
 use crate::creators::{Platform, PlatformAccount};
@@ -37,9 +37,9 @@ impl Desk<'_> {
         let subject = Subject { external_id: &account.external_id, username: account.username.as_deref() };
         let Some(question) = question(self.settings, account.platform, subject) else { return Ok(None) };
         let Some(client) = self.outbound.client(account.platform) else { return Ok(None) };
-        let told = client.ask(&question, |status, body| answer(account.platform, status, body)).await;
-        self.outbound.keep_health(self.db, self.env, client, told.answer.as_ref().err()).await?;
-        match told.answer {
+        let answer = client.ask(&question, |status, body| answer(account.platform, subject, status, body)).await;
+        self.outbound.keep_health(self.db, self.env, client, answer.as_ref().err()).await?;
+        match answer {
             Ok(found) => {
                 let code = verification_code(self.keyring, scope, account);
                 let is_shown = |profile: &Profile| profile.description.contains(&code);
@@ -62,10 +62,9 @@ impl Desk<'_> {
         }
     }
 
-    /// Asks about the accounts of a brand that were not asked about for a day, those first that were not for longest. A platform that does
-    /// not answer is left alone for this round. Returns how many were asked about.
+    /// Asks about the accounts of a brand that a platform said nothing of for a day, those first that were not asked about for longest. A
+    /// platform in trouble is left alone for this round. Returns how many were answered about.
     pub async fn refresh_due(&self, scope: &Scope) -> Result<usize> {
-        let before = self.env.now() - TimeDelta::hours(ACCOUNT_HOURS_MAX);
         let nobody = Subject { external_id: "", username: None };
         let mut silent: Vec<Platform> = Vec::new();
         silent.extend(ASKED.iter().filter(|platform| question(self.settings, **platform, nobody).is_none()));
@@ -74,15 +73,23 @@ impl Desk<'_> {
         if asked.is_empty() {
             return Ok(0);
         }
-        let due =
-            store::accounts_due(&mut *self.db.conn().await?, scope, &asked, before, ACCOUNTS_PER_ROUND_MAX).await?;
+        let now = self.env.now();
+        let due = store::AccountsDue {
+            now,
+            checked_before: now - TimeDelta::hours(ACCOUNT_HOURS_MAX),
+            asked_before: now - TimeDelta::minutes(ACCOUNT_RETRY_MINUTES),
+            limit: ACCOUNTS_PER_ROUND_MAX,
+        };
+        // Claimed before the work: two workers do not ask about the same one, and one that is never answered about waits in line.
+        let due = store::claim_accounts(&mut *self.db.conn().await?, scope, &asked, &due).await?;
         let mut count = 0;
         for account in due {
             if silent.contains(&account.platform) {
                 continue;
             }
             match self.refresh_account(scope, &account).await? {
-                Some(_) => silent.push(account.platform),
+                Some(unanswered) if unanswered.is_outage() => silent.push(account.platform),
+                Some(_) => {}
                 None => count += 1,
             }
         }

@@ -44,13 +44,6 @@ pub enum CallOutcome {
     Spared,
 }
 
-/// What changed with a call, for whoever keeps it.
-#[derive(Clone, Copy, Debug)]
-pub struct Told<T> {
-    pub answer: Result<T, Unanswered>,
-    pub state: BreakerState,
-}
-
 /// The client of one platform.
 pub struct PlatformClient {
     platform: Platform,
@@ -59,6 +52,14 @@ pub struct PlatformClient {
     timeout: Duration,
     breaker: Mutex<Breaker>,
     counts: [AtomicU64; 3],
+}
+
+impl Unanswered {
+    /// Whether it is the platform that is in trouble. One that refuses us, or does not let us ask about one account, works.
+    #[must_use]
+    pub fn is_outage(self) -> bool {
+        matches!(self, Self::Open | Self::Unreachable | Self::Trouble(Trouble::Later))
+    }
 }
 
 impl PlatformClient {
@@ -85,38 +86,40 @@ impl PlatformClient {
     }
 
     /// Asks until there is an answer that `read` understands, a limit of tries, or a reason not to ask on.
-    pub async fn ask<T>(&self, question: &Question, read: impl Fn(u16, &[u8]) -> Result<T, Trouble>) -> Told<T> {
+    pub async fn ask<T>(&self, question: &Question, read: impl Fn(u16, &[u8]) -> Result<T, Trouble>) -> Result<T, Unanswered> {
         let mut tries = 0;
         let mut failed = None;
-        let told = loop {
-            let told = self.ask_once(question, &read).await;
-            if let (Err(Unanswered::Open), Some(unanswered)) = (&told.answer, failed) {
+        let answer = loop {
+            let answer = self.ask_once(question, &read).await;
+            if let (Err(Unanswered::Open), Some(unanswered)) = (&answer, failed) {
                 // The tries before this one opened the breaker: why they failed is what there is to tell.
-                break Told { answer: Err(unanswered), state: told.state };
+                break Err(unanswered);
             }
-            failed = told.answer.as_ref().err().copied();
+            failed = answer.as_ref().err().copied();
             tries += 1;
-            let is_worth_it = matches!(told.answer, Err(Unanswered::Unreachable | Unanswered::Trouble(Trouble::Later)));
+            let is_worth_it = matches!(answer, Err(Unanswered::Unreachable | Unanswered::Trouble(Trouble::Later)));
             if !is_worth_it || tries >= CALL_TRIES_MAX {
-                break told;
+                break answer;
             }
             let [chance] = random_bytes::<1>(&*self.env.chance);
             tokio::time::sleep(pause(tries, chance)).await;
         };
-        let outcome = match told.answer {
+        let outcome = match answer {
             Ok(_) => CallOutcome::Answered,
             Err(Unanswered::Open) => CallOutcome::Spared,
             Err(_) => CallOutcome::Failed,
         };
         self.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
-        told
+        answer
     }
 
-    async fn ask_once<T>(&self, question: &Question, read: &impl Fn(u16, &[u8]) -> Result<T, Trouble>) -> Told<T> {
+    async fn ask_once<T>(
+        &self,
+        question: &Question,
+        read: &impl Fn(u16, &[u8]) -> Result<T, Trouble>,
+    ) -> Result<T, Unanswered> {
         let lock = || self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(ticket) = lock().admit(self.env.now()) else {
-            return Told { answer: Err(Unanswered::Open), state: BreakerState::Open };
-        };
+        let Some(ticket) = lock().admit(self.env.now()) else { return Err(Unanswered::Open) };
         let answer = match tokio::time::timeout(self.timeout, exchange(question)).await {
             Ok(Some((status, body))) => read(status, &body).map_err(Unanswered::Trouble),
             Ok(None) | Err(_) => Err(Unanswered::Unreachable),
@@ -124,7 +127,8 @@ impl PlatformClient {
         let mut breaker = lock();
         let before = breaker.state();
         match &answer {
-            Ok(_) => breaker.succeed(ticket),
+            // Who says no is there. It may be about this one account, and must not keep all others from being asked about.
+            Ok(_) | Err(Unanswered::Trouble(Trouble::Refused)) => breaker.succeed(ticket),
             Err(_) => breaker.fail(ticket, self.env.now()),
         }
         let state = breaker.state();
@@ -136,7 +140,7 @@ impl PlatformClient {
                 "a platform's circuit breaker changed"
             );
         }
-        Told { answer, state }
+        answer
     }
 }
 

@@ -17,8 +17,8 @@ use crate::creators::Platform;
 use crate::platforms::profiles::ASKED;
 
 pub use accounts::{Desk, verification_code};
-pub use breaker::{Breaker, BreakerState, Ticket};
-pub use client::{CallOutcome, PlatformClient, Told, Unanswered};
+pub use breaker::BreakerState;
+pub use client::{CallOutcome, PlatformClient, Unanswered};
 pub use health::{Health, health};
 pub use watches::grant;
 

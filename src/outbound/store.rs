@@ -102,25 +102,41 @@ struct AccountRow {
     checked_at: Option<DateTime<Utc>>,
 }
 
-/// Accounts on these platforms that were not asked about since a moment, those first that never were.
-pub(super) async fn accounts_due(
+/// Which accounts are asked about.
+pub(super) struct AccountsDue {
+    pub now: DateTime<Utc>,
+    /// What was said before this is old.
+    pub checked_before: DateTime<Utc>,
+    /// What was asked after this, and not answered, is not asked again yet.
+    pub asked_before: DateTime<Utc>,
+    pub limit: i64,
+}
+
+/// Accounts on these platforms of which nothing new is known, those first that were not asked about for longest; they count as asked about
+/// from now on.
+pub(super) async fn claim_accounts(
     conn: &mut Conn,
     scope: &Scope,
     platforms: &[&str],
-    before: DateTime<Utc>,
-    limit: i64,
+    due: &AccountsDue,
 ) -> Result<Vec<PlatformAccount>> {
-    let rows: Vec<AccountRow> =
-        sql("select id, creator_id, platform, external_id, username, verified_at, follower_count, checked_at
-         from platform_accounts
-         where brand_id = $1 and platform = any ($2) and (checked_at is null or checked_at < $3)
-         order by checked_at nulls first, id limit $4")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Array<Text>, _>(platforms)
-        .bind::<Timestamptz, _>(before)
-        .bind::<BigInt, _>(limit)
-        .load(conn)
-        .await?;
+    let rows: Vec<AccountRow> = sql("with due as (
+             select brand_id, id from platform_accounts
+             where brand_id = $1 and platform = any ($2) and (checked_at is null or checked_at < $3)
+                   and (asked_at is null or asked_at < $4)
+             order by asked_at nulls first, id limit $6
+             for update skip locked
+         )
+         update platform_accounts a set asked_at = $5 from due where a.brand_id = due.brand_id and a.id = due.id
+         returning a.id, a.creator_id, a.platform, a.external_id, a.username, a.verified_at, a.follower_count, a.checked_at")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<Text>, _>(platforms)
+    .bind::<Timestamptz, _>(due.checked_before)
+    .bind::<Timestamptz, _>(due.asked_before)
+    .bind::<Timestamptz, _>(due.now)
+    .bind::<BigInt, _>(due.limit)
+    .load(conn)
+    .await?;
     rows.into_iter()
         .map(|row| {
             Ok(PlatformAccount {

@@ -52,9 +52,9 @@ impl Desk<'_> {
             else {
                 continue;
             };
-            let told = client.ask(&question, accepted).await;
-            self.outbound.keep_health(self.db, self.env, client, told.answer.as_ref().err()).await?;
-            match told.answer {
+            let answer = client.ask(&question, accepted).await;
+            self.outbound.keep_health(self.db, self.env, client, answer.as_ref().err()).await?;
+            match answer {
                 Ok(()) => count += 1,
                 Err(unanswered) => {
                     tracing::warn!(reason = %unanswered, "the hub did not take a request for a channel, which is made again later");

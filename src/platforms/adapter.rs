@@ -236,12 +236,13 @@ pub(super) fn identify(fields: &mut EventFields, get: impl Fn(&str) -> Option<St
     fields.referrer_user_id = text(&["referrer_user_id"]);
 }
 
-/// A text, or a number or truth value that stands where a text is expected, as it was written.
+/// A text, or a number that stands where a text is expected, as it was written; or a truth value.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Loose {
     Text(String),
     Whole(u64),
+    Flag(bool),
     Other(serde::de::IgnoredAny),
 }
 
@@ -250,7 +251,16 @@ impl Loose {
         match self {
             Self::Text(text) => Some(text.clone()),
             Self::Whole(number) => Some(number.to_string()),
-            Self::Other(_) => None,
+            Self::Flag(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// Whether it says no, as a truth value or in words.
+    pub(super) fn is_false(&self) -> bool {
+        match self {
+            Self::Flag(flag) => !flag,
+            Self::Text(text) => text.eq_ignore_ascii_case("false"),
+            Self::Whole(_) | Self::Other(_) => false,
         }
     }
 }
@@ -261,6 +271,11 @@ pub(super) type Attached = BTreeMap<String, Loose>;
 /// The text under a name.
 pub(super) fn attached(map: &Attached, name: &str) -> Option<String> {
     map.get(name).and_then(Loose::text)
+}
+
+/// The first identifier of a device. Who does not want to be tracked has the same one, all zeros, as everyone else who does not.
+pub(super) fn device_of<const N: usize>(ids: [Option<String>; N]) -> Option<String> {
+    ids.into_iter().flatten().find(|id| id.bytes().any(|byte| byte.is_ascii_alphanumeric() && byte != b'0'))
 }
 
 /// The value of a header that stands once and is a plain word or list of words: not empty, visible ASCII and spaces.

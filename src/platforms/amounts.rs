@@ -10,12 +10,12 @@ pub(super) fn decimal(minor: u64, exponent: usize) -> String {
     if exponent == 0 { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
 
-/// The sum of decimal texts of one currency.
+/// The sum of decimal texts of one currency. `None`: nothing.
 pub(super) fn sum<'a>(
     path: &str,
     currency: &str,
     amounts: impl Iterator<Item = &'a str>,
-) -> Result<Option<String>, Doubt> {
+) -> Result<Option<Money>, Doubt> {
     let wrong = || bad_field(path, "amounts of one currency of ISO 4217");
     let code: Currency = currency.parse().map_err(|_error: crate::base::MoneyError| wrong())?;
     let mut total = 0_i64;
@@ -23,7 +23,7 @@ pub(super) fn sum<'a>(
         let money = Money::parse(amount, code).map_err(|_error: crate::base::MoneyError| wrong())?;
         total = total.checked_add(money.minor).ok_or_else(wrong)?;
     }
-    Ok((total > 0).then(|| Money::new(total, code).amount()))
+    Ok((total > 0).then(|| Money::new(total, code)))
 }
 
 #[cfg(test)]
@@ -48,6 +48,7 @@ mod tests {
     fn a_sum_is_exact_and_of_one_currency() {
         let check = |currency: &str, amounts: &[&str], expected: Option<Option<&str>>| {
             let found = sum("amounts", currency, amounts.iter().copied()).ok();
+            let found = found.map(|found| found.map(|money| money.amount()));
             assert_eq!(found.as_ref().map(|found| found.as_deref()), expected, "{currency} {amounts:?}");
         };
         check("USD", &["0.1", "0.2"], Some(Some("0.30")));

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::adapter::{
-    Adapter, Attached, Authentic, Doubt, Loose, Post, Rejected, Request, SignedHeaders, attached, bad_field, identify,
-    raw, text_key, unknown_kind,
+    Adapter, Attached, Authentic, Doubt, Loose, Post, Rejected, Request, SignedHeaders, attached, bad_field,
+    device_of, identify, raw, text_key, unknown_kind,
 };
 use super::signing::verify_token;
 use super::{EventFields, Parsed};
@@ -35,6 +35,9 @@ struct Message {
     event_revenue_currency: Option<String>,
     #[serde(default)]
     customer_user_id: Option<Loose>,
+    /// How the link was found.
+    #[serde(default)]
+    match_type: Option<String>,
     #[serde(default)]
     original_url: Option<String>,
     #[serde(default)]
@@ -98,10 +101,12 @@ fn read(message: Message) -> Result<Option<EventFields>, Doubt> {
         message.event_value.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let mut fields = EventFields { event_type: Some(event_type.to_owned()), ..EventFields::default() };
     identify(&mut fields, |name| attached(&said, name));
-    fields.url = message.original_url.or(message.deep_link_url);
+    // A link that was found by a likeness of networks and devices names nobody, since whom it names would be paid.
+    let is_guess = message.match_type.is_some_and(|found| found.to_ascii_lowercase().starts_with("probabilistic"));
+    fields.url = message.original_url.or(message.deep_link_url).filter(|_| !is_guess);
     fields.user_id = message.customer_user_id.and_then(|id| id.text()).or(fields.user_id);
     fields.anonymous_id = fields.anonymous_id.or(Some(format!("appsflyer:{}", message.appsflyer_id)));
-    fields.device_id = [message.idfv, message.advertising_id, message.android_id].into_iter().flatten().next();
+    fields.device_id = device_of([message.idfv, message.advertising_id, message.android_id]);
     (fields.ip, fields.user_agent) = (message.ip, message.user_agent);
     let platform = match message.platform.unwrap_or_default().to_ascii_lowercase().as_str() {
         "ios" => "IOS",

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::adapter::{
-    Adapter, Attached, Authentic, Doubt, Loose, Post, Rejected, Request, SignedHeaders, attached, identify, raw,
-    text_key, unknown_kind,
+    Adapter, Attached, Authentic, Doubt, Loose, Post, Rejected, Request, SignedHeaders, attached, device_of,
+    identify, raw, text_key, unknown_kind,
 };
 use super::signing::verify_token;
 use super::{EventFields, Parsed};
@@ -118,15 +118,17 @@ fn read(event: Event) -> Result<Option<EventFields>, Doubt> {
     let custom = event.custom_data.unwrap_or_default();
     let user = event.user_data;
     let mut fields = EventFields { event_type: Some(event_type.to_owned()), ..EventFields::default() };
-    identify(&mut fields, |name| attached(&custom, name).or_else(|| attached(&touch, name)));
+    // Branch finds some links by a likeness of networks and devices, and says so
+    // (<https://help.branch.io/marketer-hub/docs/branch-attribution-explained>): a guess names nobody, since whom it names would be paid.
+    let is_guess = touch.get("+match_guaranteed").is_some_and(Loose::is_false);
+    identify(&mut fields, |name| attached(&custom, name).or_else(|| attached(&touch, name).filter(|_| !is_guess)));
     let link = ["~referring_link", "+url", "$canonical_url"];
-    fields.url = link.iter().find_map(|name| attached(&touch, name)).filter(|url| url.contains('?'));
+    fields.url = link.iter().find_map(|name| attached(&touch, name)).filter(|url| url.contains('?') && !is_guess);
     fields.user_id = fields.user_id.or(user.developer_identity);
     let tokens = [user.randomized_bundle_token, user.randomized_device_token];
     let visitor = tokens.into_iter().flatten().find_map(|token| token.text());
     fields.anonymous_id = fields.anonymous_id.or(visitor.map(|token| format!("branch:{token}")));
-    fields.device_id =
-        [user.idfv, user.aaid, user.android_id, user.idfa].into_iter().flatten().find(|id| is_device(id));
+    fields.device_id = device_of([user.idfv, user.aaid, user.android_id, user.idfa]);
     (fields.ip, fields.user_agent) = (user.ip, user.user_agent);
     let platform = match user.os.unwrap_or_default().to_ascii_uppercase().as_str() {
         "IOS" | "IPADOS" => "IOS",
@@ -141,9 +143,4 @@ fn read(event: Event) -> Result<Option<EventFields>, Doubt> {
         fields.order_id = sale.transaction_id.and_then(|id| id.text());
     }
     Ok(Some(fields))
-}
-
-/// Who does not want to be tracked has the same advertising identifier as everyone else who does not.
-fn is_device(id: &str) -> bool {
-    id.bytes().any(|byte| byte.is_ascii_alphanumeric() && byte != b'0')
 }

@@ -38,6 +38,27 @@ struct Entry<'a> {
     standby: Vec<&'a RawValue>,
     #[serde(borrow, default)]
     changes: Vec<&'a RawValue>,
+    /// A change that stands in the entry itself
+    /// (<https://developers.facebook.com/docs/instagram-platform/webhooks/examples>).
+    #[serde(default)]
+    field: Option<String>,
+}
+
+impl Entry<'_> {
+    /// Why it holds nothing that this adapter knows. `None`: it holds something, or a change that leads nobody here.
+    fn doubt(&self) -> Option<Doubt> {
+        let is_empty = self.messaging.is_empty() && self.standby.is_empty() && self.changes.is_empty();
+        match self.field.as_deref() {
+            _ if !is_empty => None,
+            Some(field) if IDLE_FIELDS.contains(&field) => None,
+            Some(field) => Some(unknown_kind(field)),
+            None => Some(strange_entry()),
+        }
+    }
+}
+
+fn strange_entry() -> Doubt {
+    bad_field("entry", "an object with an id, and with messaging or changes")
 }
 
 #[derive(Deserialize)]
@@ -121,11 +142,15 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
     }
     let mut items = Vec::new();
     for text in notice.entry {
-        let Ok(entry) = serde_json::from_str::<Entry<'_>>(text.get()) else {
-            let alone = format!(r#"{{"object":"{}","entry":[{}]}}"#, notice.object, text.get());
-            let doubt = bad_field("entry", "an object with an id, and with messaging or changes");
-            items.push(kept(alone, Err(doubt)));
-            continue;
+        let read = serde_json::from_str::<Entry<'_>>(text.get()).map_err(|_error: serde_json::Error| strange_entry());
+        let entry = match read.and_then(|entry| entry.doubt().map_or(Ok(entry), Err)) {
+            Ok(entry) => entry,
+            Err(doubt) => {
+                let alone = format!(r#"{{"object":"{}","entry":[{}]}}"#, notice.object, text.get());
+                items.push(kept(alone, Err(doubt)));
+                check_count(&items)?;
+                continue;
+            }
         };
         let id = serde_json::to_string(&entry.id).map_err(|error| json_doubt(&error))?;
         let parts = [("messaging", &entry.messaging), ("standby", &entry.standby), ("changes", &entry.changes)];
@@ -136,13 +161,17 @@ fn items(post: &Post<'_>) -> Result<Vec<Submission>, Doubt> {
                     format!(r#"{{"object":"{}","entry":[{{"id":{id},"{name}":[{}]}}]}}"#, notice.object, part.get());
                 items.push(kept(alone, read));
             }
-            if items.len() > EVENTS_PER_REQUEST_MAX {
-                let reason = format!("A post holds at most {EVENTS_PER_REQUEST_MAX} events.");
-                return Err(("TOO_MANY_EVENTS", reason));
-            }
+            check_count(&items)?;
         }
     }
     Ok(items)
+}
+
+fn check_count(items: &[Submission]) -> Result<(), Doubt> {
+    if items.len() > EVENTS_PER_REQUEST_MAX {
+        return Err(("TOO_MANY_EVENTS", format!("A post holds at most {EVENTS_PER_REQUEST_MAX} events.")));
+    }
+    Ok(())
 }
 
 fn kept(alone: String, read: Result<EventFields, Doubt>) -> Submission {

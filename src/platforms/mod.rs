@@ -12,6 +12,7 @@ mod generic;
 mod handshake;
 mod meta;
 pub mod profiles;
+mod shop_money;
 mod shopify;
 mod signing;
 mod standard;

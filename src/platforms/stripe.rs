@@ -53,6 +53,11 @@ struct Data<'a> {
 #[derive(Deserialize)]
 struct Checkout {
     id: String,
+    /// When it began, before anything was paid.
+    #[serde(default)]
+    created: Option<u64>,
+    #[serde(default)]
+    mode: Option<String>,
     payment_status: String,
     #[serde(default)]
     amount_total: Option<u64>,
@@ -77,6 +82,11 @@ struct Payment {
     amount: Option<u64>,
     #[serde(default)]
     amount_received: Option<u64>,
+    /// Of a charge: whether the money was taken, or is only held.
+    #[serde(default)]
+    captured: Option<bool>,
+    #[serde(default)]
+    amount_captured: Option<u64>,
     #[serde(default)]
     amount_refunded: Option<u64>,
     #[serde(default)]
@@ -167,7 +177,7 @@ impl Adapter for Stripe {
 fn read(event: &Envelope<'_>) -> Result<Option<EventFields>, Doubt> {
     let found = match event.kind.as_str() {
         "checkout.session.completed" | "checkout.session.async_payment_succeeded" => checkout(event)?,
-        "payment_intent.succeeded" | "charge.succeeded" => Some(sale(object(event)?)?),
+        "payment_intent.succeeded" | "charge.succeeded" | "charge.captured" => sale(object(event)?)?,
         "charge.refunded" => refund(event)?,
         "charge.dispute.closed" => dispute(object(event)?)?,
         // Money has not moved for good yet, or has not moved at all.
@@ -177,6 +187,7 @@ fn read(event: &Envelope<'_>) -> Result<Option<EventFields>, Doubt> {
         | "charge.dispute.funds_reinstated"
         | "charge.pending"
         | "charge.failed"
+        | "charge.expired"
         | "charge.updated"
         | "checkout.session.expired"
         | "checkout.session.async_payment_failed"
@@ -189,7 +200,7 @@ fn read(event: &Envelope<'_>) -> Result<Option<EventFields>, Doubt> {
     };
     Ok(found.map(|mut fields| {
         fields.event_id = Some(event.id.clone());
-        fields.timestamp = raw(event.created);
+        fields.timestamp = fields.timestamp.or_else(|| raw(event.created));
         fields.platform = Some("STRIPE".to_owned());
         fields
     }))
@@ -201,6 +212,9 @@ fn object<T: DeserializeOwned>(event: &Envelope<'_>) -> Result<T, Doubt> {
 
 fn checkout(event: &Envelope<'_>) -> Result<Option<EventFields>, Doubt> {
     let session: Checkout = object(event)?;
+    if session.mode.as_deref() == Some("subscription") {
+        return Ok(if event.kind == "checkout.session.completed" { subscriber(session) } else { None });
+    }
     let (Some(amount), Some(currency)) = (session.amount_total, &session.currency) else {
         // A session that only keeps a card for later sells nothing.
         return Ok(None);
@@ -220,20 +234,49 @@ fn checkout(event: &Envelope<'_>) -> Result<Option<EventFields>, Doubt> {
     Ok(Some(fields))
 }
 
-fn sale(payment: Payment) -> Result<EventFields, Doubt> {
-    let amount = payment.amount_received.or(payment.amount);
+/// A subscription's money is told by its charges, this month's and all later ones, which say no more of the buyer than the customer. So its
+/// checkout tells who that customer is and what led there, at the moment that it began: before the first charge.
+fn subscriber(session: Checkout) -> Option<EventFields> {
+    let customer = session.customer.map(Reference::into_id).filter(|id| !id.is_empty())?;
+    let mut fields = EventFields::default();
+    if let Some(metadata) = &session.metadata {
+        identify(&mut fields, |name| attached(metadata, name));
+    }
+    fields.user_id = fields.user_id.or(session.client_reference_id.filter(|id| !id.is_empty()));
+    fields.anonymous_id = Some(format!("stripe:{customer}"));
+    let has_led = fields.link_token.is_some() || fields.creator_id.is_some();
+    let event_type = match fields.user_id {
+        Some(_) if !has_led => "identify",
+        None if !has_led && fields.click_id.is_none() => return None,
+        _ => "open",
+    };
+    fields.event_type = Some(event_type.to_owned());
+    fields.timestamp = session.created.and_then(raw);
+    Some(fields)
+}
+
+fn sale(payment: Payment) -> Result<Option<EventFields>, Doubt> {
+    if payment.captured == Some(false) {
+        // The money is held and may never be taken: `charge.captured`, or the intent, says when it is.
+        return Ok(None);
+    }
+    let amount = payment.amount_received.or(payment.amount_captured).or(payment.amount);
     let amount = amount.ok_or_else(|| bad_field("data.object.amount", "a whole number of minor units"))?;
     let mut fields = EventFields { event_type: Some("conversion".to_owned()), ..EventFields::default() };
     let order_id = payment.payment_intent.map_or(payment.id, Reference::into_id);
     buyer(&mut fields, payment.metadata.as_ref(), payment.customer, &order_id);
     fields.order_id = Some(order_id);
     value(&mut fields, amount, &payment.currency)?;
-    Ok(fields)
+    Ok(Some(fields))
 }
 
 /// A charge says what was given back of it in all; what was given back this time is the difference to what it said before.
 fn refund(event: &Envelope<'_>) -> Result<Option<EventFields>, Doubt> {
     let charge: Payment = object(event)?;
+    if charge.captured == Some(false) {
+        // What was only held is let go: there was no sale.
+        return Ok(None);
+    }
     let before = event.data.previous_attributes.map(|text| serde_json::from_str::<Before>(text.get()));
     let before = before.transpose().map_err(|error| json_doubt(&error))?.and_then(|before| before.amount_refunded);
     let missing = || bad_field("data.previous_attributes.amount_refunded", "what was refunded before");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::adapter::{
-    Adapter, Authentic, Doubt, Post, Rejected, Request, SignedHeaders, bad_field, bad_xml, only, raw,
+    Adapter, Authentic, Doubt, Post, Rejected, Request, SignedHeaders, bad_field, bad_xml, only, raw, text_key,
 };
 use super::signing::{digest, is_signed, outcome, sha1, sha256};
 use super::{EventFields, Parsed, Submission};
@@ -18,6 +18,9 @@ const HEADER: &str = "x-hub-signature";
 /// The namespace of YouTube's own elements ends with the year of their making.
 const VERSION: &str = "2015";
 const NAMESPACE: &str = "http://www.youtube.com/xml/schemas/";
+const SECRET_BYTES_MIN: usize = 16;
+/// WebSub has `hub.secret` shorter than 200 bytes.
+const SECRET_BYTES_MAX: usize = 199;
 /// How far into the body the namespace is looked for.
 const HEAD_BYTES: usize = 2_048;
 /// Entries of one post: the hub sends one.
@@ -57,6 +60,14 @@ struct Entry {
 impl Adapter for Youtube {
     fn proof_header(&self) -> &'static str {
         HEADER
+    }
+
+    fn key_of(&self, secret: &str) -> Option<Vec<u8>> {
+        text_key(secret, SECRET_BYTES_MIN).filter(|key| key.len() <= SECRET_BYTES_MAX)
+    }
+
+    fn secret_expected(&self) -> &'static str {
+        "Pass a secret of 16 to 199 visible ASCII characters, or leave it out."
     }
 
     fn sign(&self, key: &[u8], _delivery_id: &str, _now: DateTime<Utc>, raw: &[u8]) -> SignedHeaders {

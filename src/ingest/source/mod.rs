@@ -175,10 +175,15 @@ pub async fn rotate_secret(
         );
         return Err(Error::refused(Code::Conflict, &["overlapSeconds"], message));
     }
-    let sealed = seal(scope, env, keyring, Scheme::from_column(&held.scheme)?, input.secret.as_deref())?;
+    let scheme = Scheme::from_column(&held.scheme)?;
+    let sealed = seal(scope, env, keyring, scheme, input.secret.as_deref())?;
     let until = now + TimeDelta::seconds(input.overlap_seconds);
     let previous = has_overlap.then_some((held.secret_sealed.as_slice(), until));
     store::replace_secret(conn, scope, input.source_id, &sealed, previous).await?;
+    if scheme == Scheme::Youtube {
+        // The hub knows the secret only from our last request: it is asked anew within a minute, and not when the lease ends.
+        store::end_leases(conn, scope, input.source_id).await?;
+    }
     tracing::info!(source.id = %input.source_id, overlap_seconds = input.overlap_seconds, "a webhook secret was rotated");
     Ok(SealedSecret { source_id: input.source_id, sealed: hex::encode(sealed) })
 }

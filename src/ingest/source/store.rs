@@ -121,6 +121,16 @@ pub(super) async fn replace_secret(
     Ok(())
 }
 
+/// Has the hub asked for all channels of a source again.
+pub(super) async fn end_leases(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<()> {
+    sql("update channel_watches set asked_at = null, expires_at = null where brand_id = $1 and source_id = $2")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<SqlUuid, _>(id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Moves the moment of the last event forward, never back. Without a version the last one stays.
 pub(super) async fn note_event(
     conn: &mut Conn,

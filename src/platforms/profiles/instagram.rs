@@ -15,6 +15,7 @@ struct Found {
 
 #[derive(Deserialize)]
 struct Account {
+    id: String,
     username: String,
     #[serde(default)]
     biography: String,
@@ -47,7 +48,7 @@ pub(super) fn question(settings: &PlatformSettings, subject: Subject<'_>) -> Opt
 }
 
 /// Errors by the codes of <https://developers.facebook.com/docs/graph-api/guides/error-handling>.
-pub(super) fn answer(status: u16, body: &[u8]) -> Result<Option<Profile>, Trouble> {
+pub(super) fn answer(subject: Subject<'_>, status: u16, body: &[u8]) -> Result<Option<Profile>, Trouble> {
     if status != 200 {
         let failed: Failed = read(body)?;
         return match (failed.error.code, failed.error.error_subcode) {
@@ -58,6 +59,11 @@ pub(super) fn answer(status: u16, body: &[u8]) -> Result<Option<Profile>, Troubl
         };
     }
     let account = read::<Found>(body)?.business_discovery;
+    // It is asked by user name, which anyone may pass with another's identifier: that proves nothing of the account.
+    let named = subject.external_id.trim_start_matches('@');
+    if account.id != named && !account.username.eq_ignore_ascii_case(named) {
+        return Ok(None);
+    }
     let follower_count = account.followers_count.map(count);
     Ok(Some(Profile { username: Some(account.username), follower_count, description: account.biography }))
 }

@@ -59,11 +59,16 @@ pub fn question(settings: &PlatformSettings, platform: Platform, subject: Subjec
     }
 }
 
-/// What the answer to [`question`] says. `Ok(None)`: there is no such account.
-pub fn answer(platform: Platform, status: u16, body: &[u8]) -> Result<Option<Profile>, Trouble> {
+/// What the answer to [`question`] says. `Ok(None)`: there is no such account, or the name is another's.
+pub fn answer(
+    platform: Platform,
+    subject: Subject<'_>,
+    status: u16,
+    body: &[u8],
+) -> Result<Option<Profile>, Trouble> {
     match (status, platform) {
         (408 | 425 | 429 | 500..=599, _) => Err(Trouble::Later),
-        (_, Platform::Instagram) => instagram::answer(status, body),
+        (_, Platform::Instagram) => instagram::answer(subject, status, body),
         (_, Platform::Tiktok) => tiktok::answer(status, body),
         (_, Platform::Youtube) => youtube::answer(status, body),
         _ => Err(Trouble::Shape),
@@ -121,8 +126,9 @@ mod tests {
             let (username, description) = (Some(name.to_owned()), text.to_owned());
             Ok(Some(Profile { username, follower_count: followers, description }))
         };
+        let subject = Subject { external_id: "1", username: Some("zoe") };
         let check = |platform: Platform, status: u16, body: &str, expected: Result<Option<Profile>, Trouble>| {
-            assert_eq!(answer(platform, status, body.as_bytes()), expected, "{platform:?} {status} {body}");
+            assert_eq!(answer(platform, subject, status, body.as_bytes()), expected, "{platform:?} {status} {body}");
         };
         let youtube = r#"{"items":[{"id":"UC1","snippet":{"title":"Zoe","customUrl":"@zoe","description":"tea gv-1"},
             "statistics":{"subscriberCount":"12345","hiddenSubscriberCount":false,"new":[]}}],"new":1}"#;
@@ -133,6 +139,8 @@ mod tests {
         check(Platform::Youtube, 200, &youtube.replace("\"12345\"", "\"many\""), Err(Trouble::Shape));
         check(Platform::Youtube, 403, r#"{"error":{"code":403}}"#, Err(Trouble::Refused));
         check(Platform::Youtube, 404, "", Ok(None));
+        let key_gone = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}}"#;
+        check(Platform::Youtube, 400, key_gone, Err(Trouble::Refused));
         let instagram = r#"{"business_discovery":{"id":"1","username":"zoe","biography":"tea gv-1","followers_count":7},"id":"17841"}"#;
         check(Platform::Instagram, 200, instagram, profile("zoe", Some(7), "tea gv-1"));
         check(
@@ -156,7 +164,14 @@ mod tests {
         );
         check(Platform::Tiktok, 200, r#"{"data":{},"error":{"code":"user_not_found"}}"#, Ok(None));
         check(Platform::Tiktok, 401, r#"{"error":{"code":"access_token_invalid"}}"#, Err(Trouble::Refused));
+        check(Platform::Tiktok, 400, r#"{"error":{"code":"invalid_params","message":"x"}}"#, Err(Trouble::Shape));
         check(Platform::Tiktok, 200, r#"{"data":{"followers":9},"error":{"code":"ok"}}"#, Err(Trouble::Shape));
+        for (external_id, username, is_found) in
+            [("1", None, true), ("@Zoe", None, true), ("2", Some("zoe"), false), ("2", None, false)]
+        {
+            let found = answer(Platform::Instagram, Subject { external_id, username }, 200, instagram.as_bytes());
+            assert_eq!(found.unwrap().is_some(), is_found, "{external_id} {username:?}");
+        }
         for platform in ASKED {
             for status in [429, 500, 503] {
                 check(platform, status, "", Err(Trouble::Later));

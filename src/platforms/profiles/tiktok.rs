@@ -41,7 +41,9 @@ pub(super) fn answer(status: u16, body: &[u8]) -> Result<Option<Profile>, Troubl
     let reply: Reply = read(body)?;
     match (reply.error.code.as_str(), status) {
         ("ok", 200) => {}
-        ("user_not_found" | "invalid_params", _) | (_, 404) => return Ok(None),
+        ("user_not_found", _) | (_, 404) => return Ok(None),
+        // It does not understand the question any more, for instance since a field of it was retired: that says nothing of the account.
+        ("invalid_params", _) => return Err(Trouble::Shape),
         ("rate_limit_exceeded" | "internal_error", _) => return Err(Trouble::Later),
         (_, 401 | 403) => return Err(Trouble::Refused),
         _ => return Err(Trouble::Shape),

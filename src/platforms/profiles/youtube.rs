@@ -46,8 +46,9 @@ pub(super) fn question(settings: &PlatformSettings, subject: Subject<'_>) -> Opt
 pub(super) fn answer(status: u16, body: &[u8]) -> Result<Option<Profile>, Trouble> {
     match status {
         200 => {}
-        400 | 404 => return Ok(None),
-        401 | 403 => return Err(Trouble::Refused),
+        404 => return Ok(None),
+        // A key that is no longer good is answered 400; a channel that is not there 200, without items.
+        400 | 401 | 403 => return Err(Trouble::Refused),
         _ => return Err(Trouble::Shape),
     }
     let channels: Channels = read(body)?;

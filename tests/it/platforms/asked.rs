@@ -7,7 +7,7 @@ use grapevine::worker::ask_platforms;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::fake::{Fake, Mood};
+use super::fake::{Fake, Mood, id_of};
 use crate::flows::pipeline::{at, furnish, send};
 use crate::support::TestApp;
 
@@ -24,12 +24,18 @@ async fn world() -> (TestApp, Fake) {
 
 /// Connects the creator's account on a platform and returns it as it is after that.
 async fn connect(app: &TestApp, platform: Platform, external_id: &str) -> Value {
+    connect_as(app, platform, external_id, None).await
+}
+
+/// The same with the name that it goes by.
+async fn connect_as(app: &TestApp, platform: Platform, external_id: &str, username: Option<&str>) -> Value {
     let creator = grapevine::base::Kind::Creator.id(uuid::Uuid::from_u128(0xc1));
-    let input = json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id});
+    let input = json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id, "username": username});
     let answer = app.data(CONNECT, json!({ "input": input })).await["connectPlatformAccount"].take();
     assert_eq!(answer["userErrors"], json!([]), "{answer}");
     let accounts = answer["creator"]["platformAccounts"].as_array().unwrap();
-    accounts.iter().find(|account| account["platform"] == platform.as_str()).unwrap().clone()
+    let is_it = |account: &&Value| account["platform"] == platform.as_str() && account["externalId"] == external_id;
+    accounts.iter().find(is_it).unwrap().clone()
 }
 
 async fn health_of(app: &TestApp, platform: Platform) -> Value {
@@ -42,7 +48,7 @@ async fn an_account_is_verified_once_it_shows_the_code_and_fraud_knows() {
     let (app, fake) = world().await;
     for (platform, followers, username) in [
         (Platform::Youtube, 12_345, json!("@zoe")),
-        (Platform::Instagram, 777, json!("zoe")),
+        (Platform::Instagram, 777, json!("UC1")),
         (Platform::Tiktok, 99, json!(null)),
     ] {
         fake.feel(Mood::Fine("tea and more tea".to_owned()));
@@ -84,6 +90,59 @@ async fn a_code_proves_one_account_of_one_creator() {
     assert_ne!(youtube["verificationCode"], instagram["verificationCode"]);
     fake.feel(Mood::Fine(instagram["verificationCode"].as_str().unwrap().to_owned()));
     assert_eq!(connect(&app, Platform::Youtube, "UC1").await["verified"], false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_on_ones_own_account_proves_nothing_of_anothers() {
+    let (app, fake) = world().await;
+    let (mine, stars) = (id_of("mine"), id_of("star"));
+    let code = connect_as(&app, Platform::Instagram, &stars, Some("mine")).await["verificationCode"].take();
+    fake.feel(Mood::Fine(code.as_str().unwrap().to_owned()));
+    assert_eq!(connect_as(&app, Platform::Instagram, &stars, Some("mine")).await["verified"], false, "a star's");
+    let code = connect_as(&app, Platform::Instagram, &mine, Some("mine")).await["verificationCode"].take();
+    fake.feel(Mood::Fine(code.as_str().unwrap().to_owned()));
+    assert_eq!(connect_as(&app, Platform::Instagram, &mine, Some("@Mine")).await["verified"], true);
+
+    // Where the platform says no identifier, another name is another account.
+    let code = connect_as(&app, Platform::Tiktok, "open-1", Some("mine")).await["verificationCode"].take();
+    fake.feel(Mood::Fine(code.as_str().unwrap().to_owned()));
+    assert_eq!(connect_as(&app, Platform::Tiktok, "open-1", Some("mine")).await["verified"], true);
+    fake.feel(Mood::Fine("nothing of ours".to_owned()));
+    assert_eq!(connect_as(&app, Platform::Tiktok, "open-1", Some("@mine")).await["verified"], true, "the same name");
+    assert_eq!(connect_as(&app, Platform::Tiktok, "open-1", Some("star")).await["verified"], false);
+}
+
+/// An account that a platform will not talk about is asked about in its turn, and keeps no other from its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_an_answer_keeps_no_other_from_being_asked_about() {
+    let (app, fake) = world().await;
+    connect(&app, Platform::Instagram, "ann").await;
+    app.advance(TimeDelta::minutes(1));
+    connect(&app, Platform::Instagram, "bob").await;
+    app.advance(TimeDelta::hours(25));
+    fake.riddle("ann");
+    let before = fake.asked_count();
+    assert_eq!(ask_platforms(&app).await.unwrap(), 1, "bob, though ann comes first");
+    assert_eq!(fake.asked_count() - before, 2);
+    assert_eq!(ask_platforms(&app).await.unwrap(), 0);
+    assert_eq!(fake.asked_count() - before, 2, "she is not asked about again and again");
+    app.advance(TimeDelta::minutes(61));
+    fake.riddle("");
+    assert_eq!(ask_platforms(&app).await.unwrap(), 1, "but after a while");
+    assert_eq!(fake.asked_count() - before, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_refuses_works_and_is_not_left_alone() {
+    let (app, fake) = world().await;
+    fake.feel(Mood::Refusing);
+    for _ in 0..7 {
+        connect(&app, Platform::Instagram, "ann").await;
+    }
+    assert_eq!(fake.asked_count(), 7, "no breaker keeps the others from being asked about");
+    let health = health_of(&app, Platform::Instagram).await;
+    assert_eq!(health["state"], "CLOSED", "{health}");
+    assert!(health["lastFailure"].is_string(), "{health}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +213,10 @@ async fn what_stalls_refuses_or_changes_its_shape_is_told_by_name_and_harms_noth
         let (app, fake) = world().await;
         for platform in [Platform::Youtube, Platform::Instagram, Platform::Tiktok] {
             fake.feel(Mood::Fine(String::new()));
+            let code = connect(&app, platform, "UC1").await["verificationCode"].as_str().unwrap().to_owned();
+            fake.feel(Mood::Fine(code));
             let known = connect(&app, platform, "UC1").await;
+            assert_eq!(known["verified"], true, "{platform:?} {mood:?}");
             fake.feel(mood.clone());
             let before = fake.asked_count();
             assert_eq!(connect(&app, platform, "UC1").await, known, "{platform:?} {mood:?}");
@@ -226,4 +288,37 @@ async fn a_lease_is_asked_for_granted_and_renewed_before_it_ends() {
     app.advance(TimeDelta::minutes(61));
     ask_platforms(&app).await.unwrap();
     assert_eq!(fake.take_subscriptions().len(), 1, "and is asked again where it does not");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
+    let (app, fake) = world().await;
+    let source = app.source_of(Scheme::Youtube, None).await;
+    connect(&app, Platform::Youtube, "UC1").await;
+    let base = app.serve().await;
+    let secret_asked = async || {
+        ask_platforms(&app).await.unwrap();
+        let asked = fake.take_subscriptions();
+        let forms = asked.iter().map(|form| form_urlencoded::parse(form.as_bytes()).into_owned().collect::<Vec<_>>());
+        let secrets = forms.flatten().filter(|(name, _)| name == "hub.secret").map(|(_, secret)| secret);
+        secrets.collect::<Vec<String>>()
+    };
+    assert_eq!(secret_asked().await, [source.secret.clone()]);
+    let topic = grapevine::platforms::youtube_topic("UC1");
+    let query = [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    let shaken = app.client.get(format!("{base}/webhooks/{}?{query}", source.slug)).send().await.unwrap();
+    assert_eq!(shaken.status().as_u16(), 200);
+    app.advance(TimeDelta::minutes(61));
+    assert!(secret_asked().await.is_empty(), "there are days left");
+
+    let listed = app.data("{ webhookSources { nodes { id } } }", json!({})).await;
+    let id = &listed["webhookSources"]["nodes"][0]["id"];
+    let rotate = "mutation($input: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $input) { secret userErrors { path } } }";
+    let long = app.data(rotate, json!({"input": {"sourceId": id, "secret": "x".repeat(200)}})).await;
+    assert_eq!(long["rotateWebhookSecret"]["userErrors"], json!([{"path": ["secret"]}]), "the hub would not take it: {long}");
+    let rotated = app.data(rotate, json!({"input": {"sourceId": id, "overlapSeconds": 0}})).await;
+    let secret = rotated["rotateWebhookSecret"]["secret"].as_str().unwrap().to_owned();
+    assert_eq!(secret_asked().await, [secret]);
+    assert!(secret_asked().await.is_empty(), "the hub is given time to answer");
 }

@@ -11,6 +11,7 @@ use grapevine::config::PlatformSettings;
 use http_body_util::BodyExt;
 use serde_json::json;
 use tokio::net::TcpListener;
+use url::form_urlencoded;
 
 /// How the platforms answer.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ struct Inside {
     url: String,
     mood: Mutex<Mood>,
     asked_count: AtomicUsize,
+    /// A name about which Instagram says something that nobody understands.
+    riddle: Mutex<String>,
     /// What the hub was asked for, as forms.
     subscriptions: Mutex<Vec<String>>,
 }
@@ -45,8 +48,8 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mood = Mutex::new(Mood::Fine(String::new()));
-        let fake =
-            Self(Arc::new(Inside { url, mood, asked_count: AtomicUsize::new(0), subscriptions: Mutex::default() }));
+        let (asked_count, riddle, subscriptions) = (AtomicUsize::new(0), Mutex::default(), Mutex::default());
+        let fake = Self(Arc::new(Inside { url, mood, asked_count, riddle, subscriptions }));
         let router = Router::new().fallback(answer).with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         fake
@@ -69,6 +72,11 @@ impl Fake {
 
     pub fn feel(&self, mood: Mood) {
         *self.0.mood.lock().unwrap() = mood;
+    }
+
+    /// Instagram answers about this name as nobody understands.
+    pub fn riddle(&self, name: &str) {
+        name.clone_into(&mut self.0.riddle.lock().unwrap());
     }
 
     /// Requests so far.
@@ -117,9 +125,14 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
             "statistics": {"subscriberCount": "12345", "hiddenSubscriberCount": false}}]}))
         .into_response(),
         ("/youtube/v3/channels", None) => axum::Json(json!({"pageInfo": {"totalResults": 0}})).into_response(),
-        ("/v23.0/17841", Some(text)) => axum::Json(json!({"business_discovery":
-            {"id": "1", "username": "zoe", "biography": text, "followers_count": 777}, "id": "17841"}))
-        .into_response(),
+        ("/v23.0/17841", Some(text)) => {
+            let name = asked_name(query);
+            if name == *fake.0.riddle.lock().unwrap() {
+                return (StatusCode::BAD_REQUEST, axum::Json(json!({"error": {"code": 100}}))).into_response();
+            }
+            let account = json!({"id": id_of(&name), "username": name, "biography": text, "followers_count": 777});
+            axum::Json(json!({"business_discovery": account, "id": "17841"})).into_response()
+        }
         ("/v23.0/17841", None) => {
             (StatusCode::BAD_REQUEST, axum::Json(json!({"error": {"code": 110}}))).into_response()
         }
@@ -130,9 +143,26 @@ async fn answer(State(fake): State<Fake>, request: Request) -> Response {
     }
 }
 
+/// The name that Instagram is asked about.
+fn asked_name(query: &str) -> String {
+    let fields = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "fields").unwrap().1;
+    fields.split_once("username(").unwrap().1.split_once(')').unwrap().0.to_owned()
+}
+
+/// The identifier of Instagram's account of a name.
+pub fn id_of(name: &str) -> String {
+    format!("17{}", name.bytes().map(u64::from).sum::<u64>())
+}
+
+/// How each says that it does not know our credentials: Google and Meta with 400.
 fn refusal(path: &str) -> Response {
-    let error =
-        if path.starts_with("/v23.0/") { json!({"code": 190}) } else { json!({"code": "access_token_invalid"}) };
-    let status = if path.starts_with("/v23.0/") { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+    let (status, error) = match path {
+        "/youtube/v3/channels" => (
+            StatusCode::BAD_REQUEST,
+            json!({"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}),
+        ),
+        "/v23.0/17841" => (StatusCode::BAD_REQUEST, json!({"code": 190})),
+        _ => (StatusCode::UNAUTHORIZED, json!({"code": "access_token_invalid"})),
+    };
     (status, axum::Json(json!({ "error": error }))).into_response()
 }
