@@ -12,7 +12,7 @@ use super::{Creator, RequestExt};
 use crate::access::Permission;
 use crate::attribution::channel_weights;
 use crate::base::{Code, Error, Kind};
-use crate::campaigns::{AttributionDraft, drafted_attribution};
+use crate::campaigns::{PoliciesDraft, drafted};
 
 /// What one channel is worth.
 #[derive(SimpleObject)]
@@ -75,8 +75,8 @@ impl ChannelWeightQuery {
         }
         let id = parse_id(Kind::Campaign, &campaign_id, &["campaignId"])?;
         let conn = &mut *request.conn().await?;
-        let (_, policy) = drafted_attribution(conn, &request.scope, id, &AttributionDraft::default()).await?;
-        let found = channel_weights(conn, &request.scope, &policy, version).await?;
+        let (_, policies) = drafted(conn, &request.scope, id, &PoliciesDraft::default()).await?;
+        let found = channel_weights(conn, &request.scope, &policies.attribution, version).await?;
         Ok(found.map(|found| ChannelWeights {
             version: found.version,
             computed_at: found.computed_at,
