@@ -76,6 +76,7 @@ diesel::table! {
         android_package -> Nullable<Text>,
         android_fingerprints -> Array<Nullable<Text>>,
         is_probabilistic -> Bool,
+        four_eyes_above_minor -> Int8,
     }
 }
 
@@ -319,6 +320,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_audits (brand_id) {
+        brand_id -> Uuid,
+        audited_at -> Timestamptz,
+        breach_count -> Int8,
+        invariant -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     ledger_transfers (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -331,6 +341,7 @@ diesel::table! {
         campaign_id -> Nullable<Uuid>,
         reverses_id -> Nullable<Uuid>,
         posted_at -> Timestamptz,
+        payout_id -> Nullable<Uuid>,
     }
 }
 
@@ -460,6 +471,45 @@ diesel::table! {
         topic -> Text,
         subject_id -> Uuid,
         recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    payout_lines (brand_id, payout_id, number) {
+        brand_id -> Uuid,
+        payout_id -> Uuid,
+        number -> Int4,
+        reward_id -> Uuid,
+        granted_minor -> Int8,
+        amount_minor -> Int8,
+        is_payable -> Bool,
+        reason -> Nullable<Text>,
+        is_live -> Bool,
+    }
+}
+
+diesel::table! {
+    payouts (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        beneficiary_creator_id -> Nullable<Uuid>,
+        beneficiary_member_id -> Nullable<Uuid>,
+        currency -> Text,
+        gross_minor -> Int8,
+        netted_minor -> Int8,
+        amount_minor -> Int8,
+        line_count -> Int4,
+        payable_count -> Int4,
+        state -> Text,
+        earned_before -> Nullable<Timestamptz>,
+        created_by -> Nullable<Uuid>,
+        approved_by -> Nullable<Uuid>,
+        provider_reference -> Nullable<Text>,
+        override_reason -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        created_at -> Timestamptz,
+        approved_at -> Nullable<Timestamptz>,
+        closed_at -> Nullable<Timestamptz>,
     }
 }
 
