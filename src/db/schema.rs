@@ -47,7 +47,6 @@ diesel::table! {
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
         superseded_at -> Nullable<Timestamptz>,
-        model_version -> Nullable<Int4>,
     }
 }
 
@@ -77,6 +76,7 @@ diesel::table! {
         android_package -> Nullable<Text>,
         android_fingerprints -> Array<Nullable<Text>>,
         is_probabilistic -> Bool,
+        four_eyes_above_minor -> Int8,
     }
 }
 
@@ -157,7 +157,6 @@ diesel::table! {
         currency -> Text,
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
-        model_version -> Nullable<Int4>,
     }
 }
 
@@ -170,30 +169,6 @@ diesel::table! {
         status -> Text,
         tier -> Nullable<Text>,
         created_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    data_driven_models (brand_id, method, transform, version) {
-        brand_id -> Uuid,
-        method -> Text,
-        transform -> Text,
-        version -> Int4,
-        conversion_total -> Int8,
-        conversion_count -> Int8,
-        path_count -> Int8,
-        computed_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    data_driven_weights (brand_id, method, transform, version, channel) {
-        brand_id -> Uuid,
-        method -> Text,
-        transform -> Text,
-        version -> Int4,
-        channel -> Text,
-        weight_units -> Int8,
     }
 }
 
@@ -345,10 +320,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    ledger_chains (brand_id) {
+    ledger_audits (brand_id) {
         brand_id -> Uuid,
-        seq -> Int8,
-        hash -> Bytea,
+        audited_at -> Timestamptz,
+        breach_count -> Int8,
+        invariant -> Nullable<Text>,
     }
 }
 
@@ -365,8 +341,7 @@ diesel::table! {
         campaign_id -> Nullable<Uuid>,
         reverses_id -> Nullable<Uuid>,
         posted_at -> Timestamptz,
-        chain_seq -> Nullable<Int8>,
-        chain_hash -> Nullable<Bytea>,
+        payout_id -> Nullable<Uuid>,
     }
 }
 
@@ -490,26 +465,51 @@ diesel::table! {
 }
 
 diesel::table! {
-    merge_rulings (brand_id, id) {
-        brand_id -> Uuid,
-        id -> Uuid,
-        merge_id -> Uuid,
-        reason -> Text,
-        api_key_id -> Nullable<Uuid>,
-        ruled_at -> Timestamptz,
-        recorded_xid -> Int8,
-        seq -> Int8,
-        done_at -> Nullable<Timestamptz>,
-    }
-}
-
-diesel::table! {
     outbox (brand_id, seq) {
         brand_id -> Uuid,
         seq -> Int8,
         topic -> Text,
         subject_id -> Uuid,
         recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    payout_lines (brand_id, payout_id, number) {
+        brand_id -> Uuid,
+        payout_id -> Uuid,
+        number -> Int4,
+        reward_id -> Uuid,
+        granted_minor -> Int8,
+        amount_minor -> Int8,
+        is_payable -> Bool,
+        reason -> Nullable<Text>,
+        is_live -> Bool,
+    }
+}
+
+diesel::table! {
+    payouts (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        beneficiary_creator_id -> Nullable<Uuid>,
+        beneficiary_member_id -> Nullable<Uuid>,
+        currency -> Text,
+        gross_minor -> Int8,
+        netted_minor -> Int8,
+        amount_minor -> Int8,
+        line_count -> Int4,
+        payable_count -> Int4,
+        state -> Text,
+        earned_before -> Nullable<Timestamptz>,
+        created_by -> Nullable<Uuid>,
+        approved_by -> Nullable<Uuid>,
+        provider_reference -> Nullable<Text>,
+        override_reason -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        created_at -> Timestamptz,
+        approved_at -> Nullable<Timestamptz>,
+        closed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -534,7 +534,6 @@ diesel::table! {
         follower_count -> Nullable<Int4>,
         created_at -> Timestamptz,
         checked_at -> Nullable<Timestamptz>,
-        asked_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -627,42 +626,6 @@ diesel::table! {
         decision -> Text,
         channel -> Nullable<Text>,
         ad_clicks -> Nullable<Jsonb>,
-    }
-}
-
-diesel::table! {
-    webhook_deliveries (brand_id, endpoint_id, seq) {
-        brand_id -> Uuid,
-        endpoint_id -> Uuid,
-        seq -> Int8,
-        message_id -> Uuid,
-        kind -> Text,
-        payload -> Text,
-        state -> Text,
-        attempt_count -> Int2,
-        next_attempt_at -> Nullable<Timestamptz>,
-        last_attempt_at -> Nullable<Timestamptz>,
-        last_status -> Nullable<Int2>,
-        last_error -> Nullable<Text>,
-        delivered_at -> Nullable<Timestamptz>,
-        created_at -> Timestamptz,
-    }
-}
-
-diesel::table! {
-    webhook_endpoints (brand_id, id) {
-        brand_id -> Uuid,
-        id -> Uuid,
-        url -> Text,
-        kinds -> Array<Nullable<Text>>,
-        secret_sealed -> Bytea,
-        previous_secret_sealed -> Nullable<Bytea>,
-        previous_expires_at -> Nullable<Timestamptz>,
-        taken_seq -> Int8,
-        created_at -> Timestamptz,
-        failing_since -> Nullable<Timestamptz>,
-        disabled_at -> Nullable<Timestamptz>,
-        disabled_reason -> Nullable<Text>,
     }
 }
 

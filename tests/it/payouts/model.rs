@@ -134,7 +134,8 @@ impl Model {
         let Payout { pays, netted_minor, .. } = self.payouts[place].clone();
         self.paid_out -= self.gross(&pays) - netted_minor;
         self.owed += netted_minor;
-        for reward in pays.into_iter().map(|place| &mut self.rewards[place]) {
+        for place in pays {
+            let reward = &mut self.rewards[place];
             if reward.state == RewardState::Paid {
                 reward.state = RewardState::Available;
                 self.payable += reward.minor;
