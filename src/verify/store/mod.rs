@@ -24,6 +24,12 @@ pub(super) const INVARIANTS: &[(&str, &str)] = &[
          where p.brand_id = $1 and c.canonical_id <> c.id",
     ),
     (
+        "a merge is undone where that was ruled, and nowhere else",
+        "select count(*) as value from identity_merges m
+         left join merge_rulings r on r.brand_id = m.brand_id and r.merge_id = m.id and r.done_at is not null
+         where m.brand_id = $1 and (m.undone_at is null) <> (r.id is null)",
+    ),
+    (
         "a link for one person is claimed by one",
         "select count(*) as value from links l
          left join (select link_id, count(*) as count from link_claims
