@@ -83,11 +83,18 @@ async fn opened_by_name(conn: &mut Conn, scope: &Scope, input: &Claim) -> Result
     let url = input.token.as_deref().and_then(|token| Url::parse(token).ok());
     let segments: Vec<&str> = url.iter().filter_map(Url::path_segments).flatten().collect();
     match segments.as_slice() {
-        ["invite" | "r", name] | ["invite" | "r", _, name] if is_slug(name) => {
-            Ok(store::token_of_slug(conn, scope, name).await?.map(|token| (token, ClaimMethod::ExactToken)))
+        ["invite" | "r", name] if is_slug(name) => by_name(conn, scope, name).await,
+        ["invite" | "r", brand, name] if is_slug(name) => {
+            // Behind another brand's slug it is the name of another link.
+            let is_own = brands::home(conn, scope).await?.brand_slug == *brand;
+            if is_own { by_name(conn, scope, name).await } else { Ok(None) }
         }
         _ => Ok(None),
     }
+}
+
+async fn by_name(conn: &mut Conn, scope: &Scope, name: &str) -> Result<Option<(String, ClaimMethod)>> {
+    Ok(store::token_of_slug(conn, scope, name).await?.map(|token| (token, ClaimMethod::ExactToken)))
 }
 
 async fn certain(

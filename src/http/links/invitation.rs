@@ -50,7 +50,7 @@ pub(in crate::http) async fn invite_of_brand(
 ) -> Response {
     let Ok(Path((brand, slug))) = name else { return page::unknown() };
     let (parts, _) = request.into_parts();
-    let found = resolve_of_brand(&house, &brand, &slug).await;
+    let found = resolve_of_brand(&house, &parts, &brand, &slug).await;
     answer(&house, &parts, found).await
 }
 

@@ -41,10 +41,16 @@ pub(in crate::http) async fn qr(State(house): State<House>, name: Name, size: Si
     answer(&house, found, format).await
 }
 
-pub(in crate::http) async fn qr_of_brand(State(house): State<House>, name: BrandName, size: SizeQuery) -> Response {
+pub(in crate::http) async fn qr_of_brand(
+    State(house): State<House>,
+    name: BrandName,
+    size: SizeQuery,
+    request: Request,
+) -> Response {
     let Ok(Path((brand, name))) = name else { return page::unknown() };
     let Some((name, format)) = split(name, size) else { return page::unknown() };
-    let found = resolve_of_brand(&house, &brand, &name).await;
+    let (parts, _) = request.into_parts();
+    let found = resolve_of_brand(&house, &parts, &brand, &name).await;
     answer(&house, found, format).await
 }
 
