@@ -6,7 +6,6 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HOST};
 use axum::response::Response;
 use serde_json::Value;
-use url::Url;
 
 use crate::base::Result;
 use crate::brands::{self, AndroidApp, BrandSettings, IosApp};

@@ -19,8 +19,8 @@ use crate::brands::BrandSettings;
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
 
-pub(super) use visits::{insert_visit, visited_links};
-pub(super) use write::{NewClaim, claim_of, confirm_claim, insert, insert_claim, redeem, revoke};
+pub(super) use visits::{delete_visits, insert_visit, visited_links};
+pub(super) use write::{KeptClaim, NewClaim, claim_of, confirm_claim, insert, insert_claim, redeem, revoke};
 
 /// A link as a statement returns it: select `link_columns!` of an alias `l`.
 #[derive(QueryableByName)]
