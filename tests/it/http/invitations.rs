@@ -113,6 +113,7 @@ async fn an_iphone_is_offered_the_clipboard_on_the_way_to_the_store() {
     );
     let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(policy.ends_with("frame-ancestors 'none'"), "it could be framed: {policy}");
     let html = response.text().await.unwrap();
     assert!(html.contains("href=\"https://apps.apple.com/app/id123456789\""), "{html}");
     let copied = html.split("data-invitation=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();

@@ -322,3 +322,22 @@ async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
     assert_eq!(secret_asked().await, [secret]);
     assert!(secret_asked().await.is_empty(), "the hub is given time to answer");
 }
+
+/// It is the worker that asks, and another process that is asked how that goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metric_of_a_breaker_is_that_of_whoever_asks() {
+    let (app, fake) = world().await;
+    let settings = grapevine::config::Settings { platforms: fake.settings(), ..app.settings.clone() };
+    let worker = grapevine::app::App::new(settings, app.env.clone()).unwrap();
+    connect(&app, Platform::Youtube, "UC1").await;
+    app.advance(TimeDelta::hours(25));
+    fake.feel(Mood::Failing);
+    for _ in 0..2 {
+        ask_platforms(&worker).await.unwrap();
+        app.advance(TimeDelta::minutes(61));
+    }
+    let url = format!("{}/metrics", app.serve().await);
+    let metrics = app.client.get(url).bearer_auth(&app.key).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"grapevine_platform_breaker{platform="YOUTUBE"} 2"#), "{metrics}");
+    assert_eq!(health_of(&app, Platform::Youtube).await["state"], "OPEN");
+}
