@@ -246,6 +246,23 @@ async fn of_a_thousand_who_claim_a_link_for_one_at_once_one_gets_it() {
     app.drain().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_claims_of_one_person_at_once_all_are_the_same_one() {
+    let app = setting().await;
+    let token = invitation(&app, json!({})).await;
+    app.serve().await;
+    let claims = stream::iter(0..100).map(|index| {
+        claim(&app, json!({ "token": token, "userId": "bob", "deviceId": format!("d{}", index % 7) }))
+    });
+    let answers: Vec<Value> = claims.buffer_unordered(32).collect().await;
+    for answer in &answers {
+        assert_eq!((&answer["userErrors"], &answer["eventId"]), (&json!([]), &answers[0]["eventId"]), "{answer}");
+    }
+    assert_eq!(app.sql_count("select count(*) from link_claims").await, 1);
+    assert_eq!(app.sql_count("select count(*) from events").await, 1);
+    app.drain().await;
+}
+
 #[tokio::test]
 async fn who_claims_before_and_after_signing_in_and_on_another_phone_is_one_person() {
     let app = setting().await;

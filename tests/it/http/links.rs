@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::graphql::world::setting;
 use crate::support::TestApp;
+use crate::support::process::binary;
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
@@ -133,6 +134,28 @@ async fn short_addresses_are_made_with_the_host_that_was_named_first_last_time()
         let short = made["link"]["shortUrl"].as_str().unwrap();
         assert_eq!(Url::parse(short).unwrap().host_str(), hosts[0].as_str(), "{short}");
     }
+}
+
+#[tokio::test]
+async fn an_address_is_checked_on_the_command_line_with_and_without_a_brand() {
+    let app = setting().await;
+    let address = |creator: &str| {
+        format!("https://acme.example/?utm_source=tiktok&utm_medium=creator&utm_campaign=spring&creator_id={creator}")
+    };
+    let check = async |arguments: &[&str], expected: (bool, &str)| {
+        let output = binary(&app).arg("lint-url").args(arguments).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.success(), expected.0, "{arguments:?}: {text}");
+        assert!(text.contains(expected.1), "{arguments:?}: {text}");
+        text
+    };
+    let known = generate(&app, json!({})).await["link"]["url"].as_str().unwrap().to_owned();
+    check(&[&address("nobody")], (true, "nobody")).await;
+    check(&["not an address"], (false, "error")).await;
+    check(&["--brand", "acme", &address("nobody")], (false, "names no creator")).await;
+    check(&["--brand", "acme", &known], (true, "gv_token")).await;
+    let json = check(&["--json", "--brand", "acme", &known], (true, "identifiers")).await;
+    assert!(serde_json::from_str::<Value>(&json).unwrap()["findings"].is_array(), "{json}");
 }
 
 #[tokio::test]

@@ -131,12 +131,26 @@ async fn a_batch_that_nobody_could_tell_apart_loses_none_of_its_events() {
         1,
         "each has its own fate"
     );
-    // Meta sends it again, in parts or as a whole: all of it is there.
+    // One that was alone in its post goes by what it is, too: Meta sends it again.
+    let lonely = json!({"object": "instagram", "entry": [opened(5, "zoe-link")]}).to_string();
+    let raw = lonely.clone().into_bytes();
+    let items =
+        vec![Submission::Unreadable { raw, code: "BAD_FIELD", reason: "An older adapter did not know it.".to_owned() }];
+    app.door.accept(&source.origin(None), items).await.unwrap();
+    app.data(REPLAY, json!({})).await;
+    let url = format!("{}/webhooks/{}", app.serve().await, made.slug);
+    let headers = sign(Scheme::Meta, made.secret.as_bytes(), "", app.now(), lonely.as_bytes());
+    let request = headers.into_iter().fold(app.client.post(url), |request, (name, value)| request.header(name, value));
+    let answer: Value = request.body(lonely).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["status"], "duplicate", "{answer}");
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from touchpoints").await, 4);
+    // It sends the batch again, in parts or as a whole: all of it is there.
     let again = json!({"object": "instagram", "entry": [opened(2, "zoe-link")]});
     let (url, raw) = (format!("{}/webhooks/{}", app.serve().await, made.slug), again.to_string());
     let headers = sign(Scheme::Meta, made.secret.as_bytes(), "", app.now(), raw.as_bytes());
     let request = headers.into_iter().fold(app.client.post(url), |request, (name, value)| request.header(name, value));
     assert_eq!(request.body(raw).send().await.unwrap().status().as_u16(), 200);
     app.drain().await;
-    assert_eq!(app.sql_count("select count(*) from touchpoints").await, 3);
+    assert_eq!(app.sql_count("select count(*) from touchpoints").await, 4);
 }
