@@ -51,13 +51,7 @@ pub struct BrandChange {
 
 /// Changes the settings; call it inside of a transaction. Links that lead elsewhere than to an allowed host stop to lead on within minutes.
 /// The installation's own address, `public_url`, is all brands': none can have it for itself.
-pub async fn update(
-    conn: &mut Conn,
-    scope: &Scope,
-    env: &Env,
-    public_url: &str,
-    change: &BrandChange,
-) -> Result<()> {
+pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, public_url: &str, change: &BrandChange) -> Result<()> {
     scope.require(Permission::Administer)?;
     let mut settings = store::lock(conn, scope, env.now()).await?;
     if let Some(hosts) = &change.allowed_hosts {
@@ -76,7 +70,8 @@ pub async fn update(
     if let Some(hosts) = &change.link_hosts {
         let hosts = read(hosts, "linkHosts", LINK_HOSTS_MAX, normal_host)?;
         if hosts.iter().any(|host| is_host_of(public_url, host)) {
-            let message = "This is the installation's own address, under which all brands' links stand: name a host of your own.";
+            let message =
+                "This is the installation's own address, under which all brands' links stand: name a host of your own.";
             return Err(Error::refused(Code::Conflict, &["linkHosts"], message));
         }
         if let Some(host) = store::set_link_hosts(conn, scope, &hosts, env.now()).await? {

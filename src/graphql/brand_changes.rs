@@ -89,9 +89,10 @@ async fn update(request: &RequestContext, input: UpdateBrandInput) -> base::Resu
         is_probabilistic: input.probabilistic_claims,
     };
     let (scope, env, public_url) = (&request.scope, &request.app.env, &request.app.settings.public_url);
-    let work = request.app.db.transaction(|conn| {
-        async move { brands::update(conn, scope, env, public_url, change).await }.scope_boxed()
-    });
+    let work = request
+        .app
+        .db
+        .transaction(|conn| async move { brands::update(conn, scope, env, public_url, change).await }.scope_boxed());
     work.await?;
     Brand::load(request).await
 }

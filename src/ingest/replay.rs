@@ -265,7 +265,7 @@ fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) 
     let Parsed { is_array, items, .. } = parse(scheme, &raw);
     match items.len() {
         1 if !is_array => {
-            let is_apart = items.iter().any(|item| item.raw() != raw);
+            let is_apart = scheme.is_platform() && items.iter().any(|item| item.raw() != raw);
             Parts { items, is_apart }
         }
         0 if scheme.is_platform() => {

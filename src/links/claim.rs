@@ -181,7 +181,9 @@ async fn probable(
         None => Ok(claimed),
         Some((id, ClaimMethod::Probabilistic, at)) => Ok(Claimed { id, at, ..claimed }),
         // It was certain before, and still is.
-        Some((id, method, at)) => Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed }),
+        Some((id, method, at)) => {
+            Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed })
+        }
     }
 }
 
@@ -220,9 +222,7 @@ fn claimant(input: &Claim) -> Result<Vec<String>> {
         return Err(Error::invalid(&[], message));
     }
     let ids = [&input.user_id, &input.anonymous_id, &input.device_id];
-    let is_id = |text: &String| {
-        (1..=EVENT_TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
-    };
+    let is_id = |text: &String| (1..=EVENT_TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
     if !ids.into_iter().flatten().all(is_id) {
         // Else the link would be redeemed, and the open that says by whom could not be used.
         let message = format!(

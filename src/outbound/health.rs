@@ -66,9 +66,8 @@ pub async fn health(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> Resul
 /// What the breakers let through, as whoever asked last left them, in this process or another.
 pub async fn breaker_states(conn: &mut Conn) -> Result<Vec<(Platform, BreakerState)>> {
     let calls = store::call_states(conn).await?;
-    let read = |call: store::CallRow| {
-        Ok((Platform::from_column(&call.platform)?, BreakerState::from_column(&call.state)?))
-    };
+    let read =
+        |call: store::CallRow| Ok((Platform::from_column(&call.platform)?, BreakerState::from_column(&call.state)?));
     calls.into_iter().map(read).collect()
 }
 

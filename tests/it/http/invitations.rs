@@ -251,9 +251,8 @@ async fn of_many_claims_of_one_person_at_once_all_are_the_same_one() {
     let app = setting().await;
     let token = invitation(&app, json!({})).await;
     app.serve().await;
-    let claims = stream::iter(0..100).map(|index| {
-        claim(&app, json!({ "token": token, "userId": "bob", "deviceId": format!("d{}", index % 7) }))
-    });
+    let claims = stream::iter(0..100)
+        .map(|index| claim(&app, json!({ "token": token, "userId": "bob", "deviceId": format!("d{}", index % 7) })));
     let answers: Vec<Value> = claims.buffer_unordered(32).collect().await;
     for answer in &answers {
         assert_eq!((&answer["userErrors"], &answer["eventId"]), (&json!([]), &answers[0]["eventId"]), "{answer}");

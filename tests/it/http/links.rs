@@ -10,8 +10,7 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::graphql::world::setting;
-use crate::support::TestApp;
-use crate::support::process::binary;
+use crate::support::{TestApp, binary};
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";

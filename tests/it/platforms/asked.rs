@@ -30,7 +30,8 @@ async fn connect(app: &TestApp, platform: Platform, external_id: &str) -> Value 
 /// The same with the name that it goes by.
 async fn connect_as(app: &TestApp, platform: Platform, external_id: &str, username: Option<&str>) -> Value {
     let creator = grapevine::base::Kind::Creator.id(uuid::Uuid::from_u128(0xc1));
-    let input = json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id, "username": username});
+    let input =
+        json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id, "username": username});
     let answer = app.data(CONNECT, json!({ "input": input })).await["connectPlatformAccount"].take();
     assert_eq!(answer["userErrors"], json!([]), "{answer}");
     let accounts = answer["creator"]["platformAccounts"].as_array().unwrap();
@@ -305,7 +306,8 @@ async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
     };
     assert_eq!(secret_asked().await, [source.secret.clone()]);
     let topic = grapevine::platforms::youtube_topic("UC1");
-    let query = [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
+    let query =
+        [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let shaken = app.client.get(format!("{base}/webhooks/{}?{query}", source.slug)).send().await.unwrap();
     assert_eq!(shaken.status().as_u16(), 200);
@@ -316,7 +318,11 @@ async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
     let id = &listed["webhookSources"]["nodes"][0]["id"];
     let rotate = "mutation($input: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $input) { secret userErrors { path } } }";
     let long = app.data(rotate, json!({"input": {"sourceId": id, "secret": "x".repeat(200)}})).await;
-    assert_eq!(long["rotateWebhookSecret"]["userErrors"], json!([{"path": ["secret"]}]), "the hub would not take it: {long}");
+    assert_eq!(
+        long["rotateWebhookSecret"]["userErrors"],
+        json!([{"path": ["secret"]}]),
+        "the hub would not take it: {long}"
+    );
     let rotated = app.data(rotate, json!({"input": {"sourceId": id, "overlapSeconds": 0}})).await;
     let secret = rotated["rotateWebhookSecret"]["secret"].as_str().unwrap().to_owned();
     assert_eq!(secret_asked().await, [secret]);

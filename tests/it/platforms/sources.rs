@@ -337,8 +337,7 @@ async fn a_subscription_is_sold_by_its_charge_credited_by_its_checkout_and_refun
     let app = world().await;
     app.execute(NAMES).await;
     let source = app.source_of(Scheme::Stripe, None).await;
-    let names =
-        ["charge", "checkout_subscription_led", "intent", "refund_part", "refund_second_part", "refund_full"];
+    let names = ["charge", "checkout_subscription_led", "intent", "refund_part", "refund_second_part", "refund_full"];
     for (number, name) in names.into_iter().enumerate() {
         let (_, body) = case(Scheme::Stripe, name);
         let body = body.replace("evt_1PgX2aJ8", &format!("evt_{number}"));
@@ -347,7 +346,8 @@ async fn a_subscription_is_sold_by_its_charge_credited_by_its_checkout_and_refun
         app.drain().await;
     }
     assert_eq!(app.sql_count(CONVERSIONS).await, 1);
-    let whole = "select count(*) from conversions where order_id = 'pi_3Pg' and amount_minor = 4999 and refunded_minor = 4999";
+    let whole =
+        "select count(*) from conversions where order_id = 'pi_3Pg' and amount_minor = 4999 and refunded_minor = 4999";
     assert_eq!(app.sql_count(whole).await, 1);
     let credited = "select count(*) from touchpoints where link_id is not null and creator_id is not null";
     assert_eq!(app.sql_count(credited).await, 1);
@@ -358,7 +358,8 @@ async fn a_subscription_is_sold_by_its_charge_credited_by_its_checkout_and_refun
 async fn money_that_is_only_held_is_no_sale_until_it_is_taken() {
     let app = world().await;
     let source = app.source_of(Scheme::Stripe, None).await;
-    for (name, id, count) in [("charge_held", "evt_1", 0), ("refund_held", "evt_2", 0), ("charge_captured", "evt_3", 1)] {
+    for (name, id, count) in [("charge_held", "evt_1", 0), ("refund_held", "evt_2", 0), ("charge_captured", "evt_3", 1)]
+    {
         let (_, body) = case(Scheme::Stripe, name);
         let (status, answer) =
             deliver(&app, Scheme::Stripe, &source, &Vec::new(), &body.replace("evt_1PgX2aJ8", id)).await;
@@ -383,8 +384,10 @@ async fn what_a_foreign_buyer_gets_back_takes_the_commission_back() {
         assert_eq!(answer["status"], "queued", "{name}: {answer}");
         app.drain().await;
     }
-    let refunded = "select count(*) from conversions where amount_minor = 398 and currency = 'USD' and refunded_minor = 398";
+    let refunded =
+        "select count(*) from conversions where amount_minor = 398 and currency = 'USD' and refunded_minor = 398";
     assert_eq!(app.sql_count(refunded).await, 1);
-    let reversed = "select count(*) from rewards where kind = 'COMMISSION' and amount_minor = 39 and reversed_minor = 39";
+    let reversed =
+        "select count(*) from rewards where kind = 'COMMISSION' and amount_minor = 39 and reversed_minor = 39";
     assert_eq!(app.sql_count(reversed).await, 1);
 }
