@@ -66,9 +66,10 @@ pub async fn health(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> Resul
 /// What the breakers let through, as whoever asked last left them, in this process or another.
 pub async fn breaker_states(conn: &mut Conn) -> Result<Vec<(Platform, BreakerState)>> {
     let calls = store::call_states(conn).await?;
-    let read =
-        |call: store::CallRow| Ok((Platform::from_column(&call.platform)?, BreakerState::from_column(&call.state)?));
-    calls.into_iter().map(read).collect()
+    calls
+        .into_iter()
+        .map(|call| Ok((Platform::from_column(&call.platform)?, BreakerState::from_column(&call.state)?)))
+        .collect()
 }
 
 impl Outbound {
