@@ -1,4 +1,4 @@
-// Tells Grapevine of a sale, with the click that led to it. Needs Node 18 or newer and no package.
+// Tells Grapevine of a sale, with the click that led to it. Needs Node 20.11 or newer and no package.
 import { createHmac } from 'node:crypto';
 
 /** The value of a cookie in a request's `Cookie` header. gv.js keeps the click in `gv_click`. */

@@ -10,10 +10,10 @@ use crate::access::{Permission, Scope};
 use crate::base::limits::{ALLOWED_HOSTS_MAX, LINK_HOSTS_MAX};
 use crate::base::{Code, Env, Error, Money, Refusal, Result};
 use crate::db::Conn;
-use crate::urls::{HOST_EXPECTED, normal_host, normal_pattern};
+use crate::urls::{HOST_EXPECTED, is_host_of, normal_host, normal_pattern};
 
 pub use apps::{AndroidApp, IosApp};
-pub use store::{home, settings, settings_under_host};
+pub use store::{brand_under_host, home, settings, settings_under_host};
 
 /// The settings of a brand; the defaults are those of a brand that never set anything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,8 @@ pub struct BrandChange {
 }
 
 /// Changes the settings; call it inside of a transaction. Links that lead elsewhere than to an allowed host stop to lead on within minutes.
-pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, change: &BrandChange) -> Result<()> {
+/// The installation's own address, `public_url`, is all brands': none can have it for itself.
+pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, public_url: &str, change: &BrandChange) -> Result<()> {
     scope.require(Permission::Administer)?;
     let mut settings = store::lock(conn, scope, env.now()).await?;
     if let Some(hosts) = &change.allowed_hosts {
@@ -80,6 +81,11 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, change: &BrandCha
     store::write(conn, scope, &settings, env.now()).await?;
     if let Some(hosts) = &change.link_hosts {
         let hosts = read(hosts, "linkHosts", LINK_HOSTS_MAX, normal_host)?;
+        if hosts.iter().any(|host| is_host_of(public_url, host)) {
+            let message =
+                "This is the installation's own address, under which all brands' links stand: name a host of your own.";
+            return Err(Error::refused(Code::Conflict, &["linkHosts"], message));
+        }
         if let Some(host) = store::set_link_hosts(conn, scope, &hosts, env.now()).await? {
             let message = format!("Links of another brand stand under {host} already: name another host.");
             return Err(Error::refused(Code::Conflict, &["linkHosts"], message));

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
+use uuid::Uuid;
 
 use super::{AndroidApp, BrandSettings, Home, IosApp};
 use crate::access::Scope;
@@ -139,10 +140,10 @@ pub(super) async fn set_link_hosts(
         .bind::<Array<Text>, _>(hosts)
         .execute(conn)
         .await?;
-    // A microsecond apart, so that their order is kept.
-    sql("insert into brand_hosts (brand_id, host, created_at)
-         select $1, host, $3::timestamptz + place * interval '1 microsecond' from unnest($2::text[]) with ordinality as h (host, place)
-         on conflict do nothing")
+    // Who named a host first stands in `created_at`, which never changes; which one comes first for the brand, in `place`, which does.
+    sql("insert into brand_hosts (brand_id, host, created_at, place)
+         select $1, host, $3, place::smallint from unnest($2::text[]) with ordinality as h (host, place)
+         on conflict (brand_id, host) do update set place = excluded.place")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<Text>, _>(hosts)
     .bind::<Timestamptz, _>(now)
@@ -159,6 +160,23 @@ pub(super) async fn set_link_hosts(
 }
 
 #[derive(QueryableByName)]
+struct OwnerRow {
+    #[diesel(sql_type = SqlUuid)]
+    brand_id: Uuid,
+}
+
+/// The brand whose links stand under a host: the one that named it first. `None`: nobody's.
+pub async fn brand_under_host(conn: &mut Conn, host: &str) -> Result<Option<Uuid>> {
+    let row: Option<OwnerRow> =
+        sql("select brand_id from brand_hosts where host = $1 order by created_at, brand_id limit 1")
+            .bind::<Text, _>(host)
+            .get_result(conn)
+            .await
+            .optional()?;
+    Ok(row.map(|row| row.brand_id))
+}
+
+#[derive(QueryableByName)]
 struct HomeRow {
     #[diesel(sql_type = Text)]
     slug: String,
@@ -171,7 +189,7 @@ struct HomeRow {
 /// Where the brand's links stand.
 pub async fn home(conn: &mut Conn, scope: &Scope) -> Result<Home> {
     let row: HomeRow = sql("select b.slug, array(
-                 select h.host from brand_hosts h where h.brand_id = b.id order by h.created_at, h.host) as link_hosts,
+                 select h.host from brand_hosts h where h.brand_id = b.id order by h.place, h.created_at, h.host) as link_hosts,
              exists (select from brand_settings s where s.brand_id = b.id and (s.ios_store_url is not null or s.android_package is not null))
                  as has_app
          from brands b where b.id = $1")

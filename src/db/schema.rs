@@ -63,6 +63,7 @@ diesel::table! {
         brand_id -> Uuid,
         host -> Text,
         created_at -> Timestamptz,
+        place -> Int2,
     }
 }
 

@@ -93,9 +93,11 @@ async fn update(request: &RequestContext, input: UpdateBrandInput) -> base::Resu
         android_app: to_change(input.android_app).map(|app| app.map(Into::into)),
         is_probabilistic: input.probabilistic_claims,
     };
-    let (scope, env) = (&request.scope, &request.app.env);
-    let work =
-        request.app.db.transaction(|conn| async move { brands::update(conn, scope, env, change).await }.scope_boxed());
+    let (scope, env, public_url) = (&request.scope, &request.app.env, &request.app.settings.public_url);
+    let work = request
+        .app
+        .db
+        .transaction(|conn| async move { brands::update(conn, scope, env, public_url, change).await }.scope_boxed());
     work.await?;
     Brand::load(request).await
 }

@@ -187,6 +187,8 @@ async fn send_open(
     let raw = event.to_string().into_bytes();
     let fields = serde_json::from_slice(&raw).map_err(|error| Error::fault("writing an open event", error))?;
     let item = Submission::Fields { fields: Box::new(fields), raw };
-    let receipts = request.app.door.accept(&Origin::first_party(request.scope.clone()), vec![item]).await?;
+    // A claim that is made again, from another device for instance, is the same one: what is said of it the first time counts.
+    let origin = Origin { names_its_events: true, ..Origin::first_party(request.scope.clone()) };
+    let receipts = request.app.door.accept(&origin, vec![item]).await?;
     Ok(receipts.first().map(|receipt| super::context::to_id(base::Kind::Event, receipt.event_id)))
 }

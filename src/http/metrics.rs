@@ -19,12 +19,16 @@ use super::auth::{authenticate, bearer};
 use super::house::House;
 use super::serve::Peer;
 use crate::access::Permission;
+use crate::creators::Platform;
 use crate::deliveries::Sent;
-use crate::outbound::{BreakerState, CallOutcome};
+use crate::outbound::{BreakerState, CallOutcome, breaker_states};
 use crate::payouts::broken_count;
+use crate::platforms::Scheme;
 
-/// How long a scrape waits for PostgreSQL.
-const TIME: Duration = Duration::from_secs(2);
+/// How long whoever reads the metrics waits for PostgreSQL.
+const TIME: Duration = Duration::from_secs(1);
+/// What a format that has changed is kept under.
+const CHANGED_CODES: [&str; 5] = ["BAD_FIELD", "BAD_JSON", "BAD_XML", "UNKNOWN_KIND", "UNKNOWN_VERSION"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -97,7 +101,13 @@ impl Default for Metrics {
         registry.register("http_request_duration_seconds", "Time to the head of the answer", durations.clone());
         let events = Family::default();
         registry.register("events", "Webhook events by what became of them at the door", events.clone());
-        let quarantined = Family::default();
+        let quarantined: Family<QuarantineLabels, Counter> = Family::default();
+        for scheme in Scheme::ALL.iter().filter(|scheme| scheme.is_platform()) {
+            // There from the start: who watches for an increase does not see one from nothing.
+            for code in CHANGED_CODES {
+                quarantined.get_or_create(&QuarantineLabels { platform: scheme.as_str(), code }).inc_by(0);
+            }
+        }
         let help = "What platforms posted and could not be used, which is kept";
         registry.register("platform_events_quarantined", help, quarantined.clone());
         let clicks_lost = Counter::default();
@@ -113,9 +123,9 @@ impl Default for Metrics {
         let help = "Rate limits counted in this process alone, since Redis did not answer in time";
         registry.register("rate_limits_local", help, limits_local.clone());
         let calls = Family::default();
-        registry.register("platform_calls", "Questions to platforms by how they ended", calls.clone());
+        registry.register("platform_calls", "Questions of this process to platforms by how they ended", calls.clone());
         let breakers = Family::default();
-        let help = "Whether a platform is asked: 0 closed, 1 half open, 2 open";
+        let help = "Whether a platform is asked, by whatever process asked it last: 0 closed, 1 half open, 2 open";
         registry.register("platform_breaker", help, breakers.clone());
         let ledgers_broken = Gauge::default();
         let help = "Brands whose books did not add up when they were last looked at: nothing of theirs is paid out";
@@ -166,7 +176,7 @@ impl Metrics {
         self.clicks_lost.inc();
     }
 
-    fn catch_up_calls(&self, house: &House) {
+    fn catch_up_calls(&self, house: &House, breakers: &[(Platform, BreakerState)]) {
         let outcomes =
             [(CallOutcome::Answered, "answered"), (CallOutcome::Failed, "failed"), (CallOutcome::Spared, "spared")];
         for client in house.app.outbound.clients() {
@@ -174,7 +184,8 @@ impl Metrics {
             for (counted, outcome) in outcomes {
                 catch_up(&self.calls.get_or_create(&CallLabels { platform, outcome }), client.count(counted));
             }
-            let state = match client.state() {
+            let kept = breakers.iter().find(|(platform, _)| *platform == client.platform());
+            let state = match kept.map_or_else(|| client.state(), |(_, state)| *state) {
                 BreakerState::Closed => 0,
                 BreakerState::HalfOpen => 1,
                 BreakerState::Open => 2,
@@ -197,19 +208,36 @@ impl Metrics {
         }
     }
 
-    fn text(&self, house: &House) -> Option<String> {
+    fn text(&self, house: &House, breakers: &[(Platform, BreakerState)]) -> Option<String> {
         catch_up(&self.statements, house.app.db.statement_count());
         for (limit, count) in house.app.limiter.refused_counts() {
             catch_up(&self.rate_limited.get_or_create(&LimitLabels { limit }), count);
         }
         catch_up(&self.limits_local, house.app.limiter.local_count());
-        self.catch_up_calls(house);
+        self.catch_up_calls(house, breakers);
         for (sent, outcome) in [(Sent::Taken, "taken"), (Sent::Refused, "refused")] {
             catch_up(&self.webhooks.get_or_create(&SentLabels { outcome }), house.app.courier.count(sent));
         }
         self.queue_depth.set(i64::try_from(house.app.door.queue_depth()).unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry).ok().map(|()| text)
+    }
+}
+
+/// The breakers of all processes: it is the worker that asks, and the worker serves nothing. Where PostgreSQL is away, those of this one
+/// are all that is known.
+async fn breakers(house: &House) -> Vec<(Platform, BreakerState)> {
+    let read = async { breaker_states(&mut *house.app.db.conn().await?).await };
+    match tokio::time::timeout(TIME, read).await {
+        Ok(Ok(states)) => states,
+        Ok(Err(error)) => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the breakers could not be read");
+            Vec::new()
+        }
+        Err(_) => {
+            tracing::debug!("the breakers could not be read in time");
+            Vec::new()
+        }
     }
 }
 
@@ -239,7 +267,7 @@ pub(super) async fn metrics(State(house): State<House>, request: Request) -> Res
     }
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     house.metrics.catch_up_books(&house).await;
-    match house.metrics.text(&house) {
+    match house.metrics.text(&house, &breakers(&house).await) {
         Some(text) => ([(CONTENT_TYPE, content_type)], text).into_response(),
         None => answer::internal(),
     }

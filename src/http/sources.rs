@@ -15,6 +15,8 @@ use crate::ingest::{Source, note_event, source_by_slug};
 const CACHE_TIME: Duration = Duration::from_secs(10);
 const CACHE_ENTRIES_MAX: usize = 1_000;
 const SLUG_LENGTH_MAX: usize = 100;
+/// Versions of one source that are noted at once; further ones are noted within a minute.
+const VERSIONS_MAX: usize = 8;
 /// The sender waits for its answer no longer than this for that moment to be kept.
 const NOTE_TIME: Duration = Duration::from_secs(1);
 /// How exactly the moment of the last event is kept.
@@ -26,8 +28,8 @@ pub(super) struct Known {
     read_at: Instant,
     noted_us: AtomicI64,
     told_us: AtomicI64,
-    /// The version of the platform's format that was noted last.
-    version: Mutex<Option<String>>,
+    /// The versions of the platform's format that were noted since.
+    versions: Mutex<Vec<String>>,
 }
 
 /// The sources that are remembered.
@@ -68,8 +70,8 @@ impl SourceCache {
         };
         let noted_us = AtomicI64::new(source.last_event_at.map_or(i64::MIN, |at| at.timestamp_micros()));
         let told_us = sources.get(slug).map_or(i64::MIN, |before| before.told_us.load(Ordering::Relaxed));
-        let (told_us, version) = (AtomicI64::new(told_us), Mutex::new(source.schema_version.clone()));
-        let known = Arc::new(Known { source, read_at, noted_us, told_us, version });
+        let versions = Mutex::new(source.schema_version.iter().cloned().collect());
+        let known = Arc::new(Known { source, read_at, noted_us, told_us: AtomicI64::new(told_us), versions });
         if sources.len() >= CACHE_ENTRIES_MAX {
             sources.retain(|_, known| known.read_at.elapsed() < CACHE_TIME);
         }
@@ -109,12 +111,13 @@ impl Known {
         is_due && self.told_us.compare_exchange(told_us, now_us, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Whether a version is another than the last one; from now on it is the last one.
+    /// Whether a version was not seen yet; from now on it was. A source that posts in two of them in turn is not noted each time.
     fn is_news(&self, version: Option<&str>) -> bool {
-        let mut last = self.version.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = version.is_some() && last.as_deref() != version;
+        let Some(version) = version else { return false };
+        let mut seen = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = seen.len() < VERSIONS_MAX && !seen.iter().any(|one| one == version);
         if is_news {
-            *last = version.map(str::to_owned);
+            seen.push(version.to_owned());
         }
         is_news
     }

@@ -70,7 +70,7 @@ async fn take(house: &House, slug: &str, parts: &Parts, raw: &[u8]) -> Result<Re
     let receipts = app.door.accept(&source.origin(authentic.delivery_id), parsed.items).await?;
     known.note_event(house, parsed.version.as_deref()).await;
     tell(house, &known, &receipts);
-    Ok(taken(house, parsed.is_array, &receipts))
+    Ok(taken(house, source.scheme, parsed.is_array, &receipts))
 }
 
 /// What a platform asks before it posts. Who agrees sends the challenge back; who does not says no more than that.
@@ -167,13 +167,15 @@ fn unauthentic() -> Response {
     answer::error(StatusCode::UNAUTHORIZED, "UNAUTHENTIC", message)
 }
 
-fn taken(house: &House, is_array: bool, receipts: &[Receipt]) -> Response {
+fn taken(house: &House, scheme: Scheme, is_array: bool, receipts: &[Receipt]) -> Response {
     let answers: Vec<Taken<'_>> = receipts.iter().map(to_taken).collect();
     for answer in &answers {
         house.metrics.count_event(answer.status, 1);
     }
     let is_new = receipts.iter().any(|receipt| receipt.status != ReceiptStatus::Duplicate);
-    let status = if is_new { StatusCode::ACCEPTED } else { StatusCode::OK };
+    // A platform may know no other success than 200: TikTok sends what was answered with 202 again, for three days
+    // (<https://developers.tiktok.com/doc/webhooks-overview>).
+    let status = if is_new && !scheme.is_platform() { StatusCode::ACCEPTED } else { StatusCode::OK };
     match answers.first() {
         Some(answer) if !is_array => answer::json(status, answer),
         _ => answer::json(status, &answers),

@@ -201,7 +201,7 @@ async fn replay(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, ro
     replays::requeue(conn, scope, &requeued).await?;
     replays::refuse_again(conn, scope, &refused).await?;
     let others = rows.iter().zip(&submissions).flat_map(|(row, (origin, parts))| {
-        let others = parts.iter().flat_map(|parts| parts.iter().skip(1));
+        let others = parts.iter().flat_map(|parts| parts.items.iter().skip(1));
         others.map(move |part| (origin, row.recorded_at, part))
     });
     let added = parts::add(conn, env, keyring, &others.collect::<Vec<_>>()).await?;
@@ -213,14 +213,20 @@ async fn replay(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, ro
 /// The part of a post that takes its place. `None`: it was understood once, and is as it was.
 fn first_part<'a>((row, (origin, parts)): (&'a RefusedRow, &'a Unsealed)) -> Option<(&'a RefusedRow, Item<'a>)> {
     let parts = parts.as_ref()?;
-    let mut item = Item::new(origin, 0, row.id, parts.first()?);
-    // A part of several goes by what it is itself: it may come again alone.
-    item.is_named |= parts.len() > 1;
+    let mut item = Item::new(origin, 0, row.id, parts.items.first()?);
+    item.is_named |= parts.is_apart;
     Some((row, item))
 }
 
+/// What a post comes to.
+struct Parts {
+    items: Vec<Submission>,
+    /// Whether they are not the post as it was kept: then each goes by what it is itself, since it comes again as that.
+    is_apart: bool,
+}
+
 /// Where a post came from, and its parts. `None`: it was understood.
-type Unsealed = (Origin, Option<Vec<Submission>>);
+type Unsealed = (Origin, Option<Parts>);
 
 /// What each event was when it came in, in as many parts as it has, and where it came from. `None` where it was understood.
 async fn submissions(conn: &mut Conn, scope: &Scope, keyring: &Keyring, rows: &[RefusedRow]) -> Result<Vec<Unsealed>> {
@@ -242,27 +248,34 @@ async fn submissions(conn: &mut Conn, scope: &Scope, keyring: &Keyring, rows: &[
 }
 
 /// At least one.
-fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) -> Vec<Submission> {
+fn unsealed(scope: &Scope, keyring: &Keyring, scheme: Scheme, row: &RefusedRow) -> Parts {
+    let whole = |raw, code, reason| {
+        let items = vec![Submission::Unreadable { raw, code, reason }];
+        Parts { items, is_apart: false }
+    };
     let sealed = row.raw_sealed.as_deref().unwrap_or_default();
     let Ok(raw) = keyring.open(scope.brand_id, RAW_PURPOSE, sealed) else {
         let reason = "What came in cannot be opened with the master secret that this installation has now.".to_owned();
-        return vec![Submission::Unreadable { raw: Vec::new(), code: "SEALED", reason }];
+        return whole(Vec::new(), "SEALED", reason);
     };
     if row.code == REUSED {
         let reason = "Another event came first under this event_id or webhook-id: that one counts.".to_owned();
-        return vec![Submission::Unreadable { raw, code: REUSED, reason }];
+        return whole(raw, REUSED, reason);
     }
     let Parsed { is_array, items, .. } = parse(scheme, &raw);
     match items.len() {
-        1 if !is_array => items,
+        1 if !is_array => {
+            let is_apart = scheme.is_platform() && items.iter().any(|item| item.raw() != raw);
+            Parts { items, is_apart }
+        }
         0 if scheme.is_platform() => {
             let reason = "It tells of nothing that counts here: it can be given up.".to_owned();
-            vec![Submission::Unreadable { raw, code: "NO_EVENT", reason }]
+            whole(raw, "NO_EVENT", reason)
         }
-        _ if scheme.is_platform() => items,
+        _ if scheme.is_platform() => Parts { items, is_apart: true },
         _ => {
             let reason = "It holds several events: send them anew, each counts by itself.".to_owned();
-            vec![Submission::Unreadable { raw, code: "TOO_MANY_EVENTS", reason }]
+            whole(raw, "TOO_MANY_EVENTS", reason)
         }
     }
 }

@@ -178,7 +178,7 @@ pub async fn record_conversions(conn: &mut Conn, scope: &Scope, conversions: &[C
 pub struct Refunded {
     /// What was given back of which conversion: its id, its member, how much.
     pub applied: Vec<(Uuid, Option<Uuid>, Money)>,
-    /// Refunds that take more than is left, which are not applied.
+    /// Refunds of orders of which nothing is left, or in another currency, which are not applied.
     pub refused: Vec<Uuid>,
 }
 
@@ -207,13 +207,15 @@ pub async fn record_refunds(
     for refund in store::waiting_refunds(conn, scope, &orders).await? {
         let Some(conversion) = targets.get_mut(&refund.order_id) else { continue };
         let left = conversion.value.minor - conversion.refunded_minor;
-        if refund.value.currency != conversion.value.currency || refund.value.minor > left {
+        if refund.value.currency != conversion.value.currency || left <= 0 {
             refunded.refused.push(refund.id);
             continue;
         }
-        conversion.refunded_minor += refund.value.minor;
-        ties.push((refund.id, conversion.id, refund.value.minor));
-        refunded.applied.push((conversion.id, conversion.member_id, refund.value));
+        // A dispute can take more than is left, and taxes and shipping go back too: what is left is all that can be taken back.
+        let value = Money::new(refund.value.minor.min(left), refund.value.currency);
+        conversion.refunded_minor += value.minor;
+        ties.push((refund.id, conversion.id, value.minor));
+        refunded.applied.push((conversion.id, conversion.member_id, value));
     }
     store::apply_refunds(conn, scope, &ties).await?;
     store::drop_refunds(conn, scope, &refunded.refused).await?;

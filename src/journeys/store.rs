@@ -389,7 +389,7 @@ pub(super) async fn waiting_refunds(conn: &mut Conn, scope: &Scope, orders: &[St
         .collect()
 }
 
-/// Ties refunds to their conversions and adds them up there: `(refund, conversion, minor units)`.
+/// Ties refunds to their conversions and adds them up there: `(refund, conversion, minor units)`, which may be less than it says.
 pub(super) async fn apply_refunds(conn: &mut Conn, scope: &Scope, applied: &[(Uuid, Uuid, i64)]) -> Result<()> {
     if applied.is_empty() {
         return Ok(());
@@ -397,7 +397,7 @@ pub(super) async fn apply_refunds(conn: &mut Conn, scope: &Scope, applied: &[(Uu
     sql("with applied as (
              select * from unnest($2::uuid[], $3::uuid[], $4::int8[]) as a (refund_id, conversion_id, minor)),
          tied as (
-             update refunds r set conversion_id = applied.conversion_id from applied where r.brand_id = $1 and r.id = applied.refund_id)
+             update refunds r set conversion_id = applied.conversion_id, amount_minor = applied.minor from applied where r.brand_id = $1 and r.id = applied.refund_id)
          update conversions c set refunded_minor = c.refunded_minor + sums.minor
          from (select conversion_id, sum(minor)::int8 as minor from applied group by conversion_id) sums
          where c.brand_id = $1 and c.id = sums.conversion_id")

@@ -9,17 +9,19 @@ use url::Url;
 use uuid::Uuid;
 
 use super::generate::is_slug;
-use super::store::NewClaim;
+use super::store::{KeptClaim, NewClaim};
 use super::token::{find_click, find_token};
 use super::visits::{Likely, likely};
 use super::{Link, store};
 use crate::access::{Keyring, Permission, Scope};
+use crate::base::limits::EVENT_TEXT_BYTES_MAX;
 use crate::base::{Code, Env, Error, Result};
 use crate::brands;
 use crate::creators::Platform;
 use crate::db::Conn;
 use crate::text_enum;
 
+/// Texts that hold a token are addresses and referrers; identifiers are what an event can carry.
 const TEXT_BYTES_MAX: usize = 4_096;
 const CERTAIN_PPM: i32 = 1_000_000;
 
@@ -67,7 +69,9 @@ pub struct Claimed {
 /// transaction: a link of a single use that somebody else has redeemed takes everything back.
 pub async fn claim(conn: &mut Conn, scope: &Scope, env: &Env, keyring: &Keyring, input: &Claim) -> Result<Claimed> {
     scope.require(Permission::Ingest)?;
-    let claimant = keyring.hash(scope.brand_id, "link claimant", &claimant(input)?);
+    let names = claimant(input)?;
+    let hash = |name: &String| keyring.hash(scope.brand_id, "link claimant", name).to_vec();
+    let claimant = names.iter().map(hash).collect::<Vec<Vec<u8>>>();
     let found = match token_of(keyring, input) {
         Some(found) => Some(found),
         None => opened_by_name(conn, scope, input).await?,
@@ -83,18 +87,25 @@ async fn opened_by_name(conn: &mut Conn, scope: &Scope, input: &Claim) -> Result
     let url = input.token.as_deref().and_then(|token| Url::parse(token).ok());
     let segments: Vec<&str> = url.iter().filter_map(Url::path_segments).flatten().collect();
     match segments.as_slice() {
-        ["invite" | "r", name] | ["invite" | "r", _, name] if is_slug(name) => {
-            Ok(store::token_of_slug(conn, scope, name).await?.map(|token| (token, ClaimMethod::ExactToken)))
+        ["invite" | "r", name] if is_slug(name) => by_name(conn, scope, name).await,
+        ["invite" | "r", brand, name] if is_slug(name) => {
+            // Behind another brand's slug it is the name of another link.
+            let is_own = brands::home(conn, scope).await?.brand_slug == *brand;
+            if is_own { by_name(conn, scope, name).await } else { Ok(None) }
         }
         _ => Ok(None),
     }
+}
+
+async fn by_name(conn: &mut Conn, scope: &Scope, name: &str) -> Result<Option<(String, ClaimMethod)>> {
+    Ok(store::token_of_slug(conn, scope, name).await?.map(|token| (token, ClaimMethod::ExactToken)))
 }
 
 async fn certain(
     conn: &mut Conn,
     scope: &Scope,
     env: &Env,
-    claimant_hash: &[u8],
+    claimant: &[Vec<u8>],
     token: &str,
     method: ClaimMethod,
     click_id: Option<Uuid>,
@@ -113,12 +124,11 @@ async fn certain(
         click_id,
         at: env.now(),
     };
-    if insert(conn, scope, claimant_hash, &claimed).await? {
+    let Some(kept) = keep(conn, scope, claimant, &claimed).await? else {
         open(conn, scope, &claimed).await?;
         return Ok(claimed);
-    }
-    let kept = store::claim_of(conn, scope, claimed.link.id, claimant_hash).await?;
-    match kept.ok_or_else(|| Error::transient("claiming a link", "a claim that was there is gone"))? {
+    };
+    match kept {
         // What was likely is certain now.
         (id, ClaimMethod::Probabilistic, _) => {
             claimed.id = id;
@@ -147,7 +157,7 @@ async fn probable(
     scope: &Scope,
     env: &Env,
     keyring: &Keyring,
-    claimant_hash: &[u8],
+    claimant: &[Vec<u8>],
     input: &Claim,
 ) -> Result<Claimed> {
     let has_text = [&input.token, &input.install_referrer, &input.clipboard].into_iter().any(Option::is_some);
@@ -167,22 +177,35 @@ async fn probable(
     let (id, at) = (env.new_id(), env.now());
     let method = ClaimMethod::Probabilistic;
     let claimed = Claimed { id, link, method, confidence_ppm, candidate_count, click_id: None, at };
-    if insert(conn, scope, claimant_hash, &claimed).await? {
-        return Ok(claimed);
-    }
-    let kept = store::claim_of(conn, scope, claimed.link.id, claimant_hash).await?;
-    match kept.ok_or_else(|| Error::transient("claiming a link", "a claim that was there is gone"))? {
-        (id, ClaimMethod::Probabilistic, at) => Ok(Claimed { id, at, ..claimed }),
+    match keep(conn, scope, claimant, &claimed).await? {
+        None => Ok(claimed),
+        Some((id, ClaimMethod::Probabilistic, at)) => Ok(Claimed { id, at, ..claimed }),
         // It was certain before, and still is.
-        (id, method, at) => Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed }),
+        Some((id, method, at)) => {
+            Ok(Claimed { id, method, at, confidence_ppm: CERTAIN_PPM, candidate_count: 1, ..claimed })
+        }
     }
 }
 
-async fn insert(conn: &mut Conn, scope: &Scope, claimant_hash: &[u8], claimed: &Claimed) -> Result<bool> {
+/// Keeps a claim, unless the claimant has one on this link already, which is returned. Who has claimed it by another identifier that is
+/// passed again, before signing in for instance, is the same person.
+async fn keep(conn: &mut Conn, scope: &Scope, claimant: &[Vec<u8>], claimed: &Claimed) -> Result<Option<KeptClaim>> {
+    if let Some(kept) = store::claim_of(conn, scope, claimed.link.id, claimant).await? {
+        return Ok(Some(kept));
+    }
+    if insert(conn, scope, claimant, claimed).await? {
+        return Ok(None);
+    }
+    let kept = store::claim_of(conn, scope, claimed.link.id, claimant).await?;
+    kept.map(Some).ok_or_else(|| Error::transient("claiming a link", "a claim that was there is gone"))
+}
+
+async fn insert(conn: &mut Conn, scope: &Scope, claimant: &[Vec<u8>], claimed: &Claimed) -> Result<bool> {
+    let strongest = claimant.first().ok_or_else(|| Error::fault("claiming a link", "nobody claims it"))?;
     let claim = NewClaim {
         id: claimed.id,
         link_id: claimed.link.id,
-        claimant_hash,
+        claimant_hash: strongest,
         method: claimed.method,
         confidence_ppm: claimed.confidence_ppm,
         candidate_count: claimed.candidate_count,
@@ -191,27 +214,29 @@ async fn insert(conn: &mut Conn, scope: &Scope, claimant_hash: &[u8], claimed: &
     store::insert_claim(conn, scope, &claim).await
 }
 
-/// The strongest identifier names the claimant.
-fn claimant(input: &Claim) -> Result<String> {
-    let texts = [
-        &input.token,
-        &input.user_id,
-        &input.anonymous_id,
-        &input.device_id,
-        &input.install_referrer,
-        &input.clipboard,
-    ];
+/// All that names the claimant, the strongest first.
+fn claimant(input: &Claim) -> Result<Vec<String>> {
+    let texts = [&input.token, &input.install_referrer, &input.clipboard];
     if texts.into_iter().flatten().any(|text| text.is_empty() || text.len() > TEXT_BYTES_MAX) {
         let message = format!("Pass texts of 1 to {TEXT_BYTES_MAX} bytes, and leave out what you do not know.");
         return Err(Error::invalid(&[], message));
     }
     let ids = [&input.user_id, &input.anonymous_id, &input.device_id];
-    if ids.into_iter().flatten().any(|text| text.chars().any(char::is_control)) {
-        return Err(Error::invalid(&[], "Pass userId, anonymousId and deviceId without control characters."));
+    let is_id = |text: &String| (1..=EVENT_TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+    if !ids.into_iter().flatten().all(is_id) {
+        // Else the link would be redeemed, and the open that says by whom could not be used.
+        let message = format!(
+            "Pass userId, anonymousId and deviceId as 1 to {EVENT_TEXT_BYTES_MAX} bytes without control characters, and leave out what you do not know."
+        );
+        return Err(Error::invalid(&[], message));
     }
     let named = [("user", &input.user_id), ("anonymous", &input.anonymous_id), ("device", &input.device_id)];
-    let found = named.into_iter().find_map(|(kind, value)| Some(format!("{kind}:{}", value.as_ref()?)));
-    found.ok_or_else(|| Error::invalid(&["userId"], "Pass at least one of userId, anonymousId and deviceId."))
+    let names = named.into_iter().filter_map(|(kind, value)| Some(format!("{kind}:{}", value.as_ref()?)));
+    let names: Vec<String> = names.collect();
+    if names.is_empty() {
+        return Err(Error::invalid(&["userId"], "Pass at least one of userId, anonymousId and deviceId."));
+    }
+    Ok(names)
 }
 
 /// The first token of ours, the surest way first.

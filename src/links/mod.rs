@@ -25,7 +25,7 @@ pub use generate::{NewLink, NewOwner, NewUtm, generate};
 pub use resolve::{Place, Resolution, ResolvedLink, resolve, resolve_at};
 pub use store::{by_ids, by_token, counts_of_creators, of_creators};
 pub use token::check_token;
-pub use visits::{Visit, note_visit};
+pub use visits::{forget_visits, note_visit};
 
 /// Whose link it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use crate::base::{Env, Error, Result};
 use crate::brands::{self, BrandSettings};
 use crate::db::Db;
 use crate::kv::Kv;
-use crate::urls::{is_allowed, normal_host};
+use crate::urls::{is_allowed, is_host_of, normal_host};
 
 /// How long Redis may answer for a link: the most that a revocation takes when Redis did not hear of it.
 const CACHE_SECONDS: i64 = 300;
@@ -33,6 +33,8 @@ pub struct ResolvedLink {
     /// Good for sending events of the brand, nothing else.
     pub scope: Scope,
     pub settings: BrandSettings,
+    /// Hosts of the brand's own under which its links stand.
+    pub link_hosts: Vec<String>,
     pub link: Link,
 }
 
@@ -44,6 +46,8 @@ pub(super) struct Cached {
     pub currency: String,
     /// What the brand has set.
     pub settings: BrandSettings,
+    #[serde(default)]
+    pub link_hosts: Vec<String>,
     pub link: Link,
 }
 
@@ -53,15 +57,17 @@ pub(super) fn cache_name(token: &str) -> String {
 
 /// Where a link's name stands.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
-    /// Alone, behind a host as the request names it.
-    Host(Option<&'a str>),
-    /// Behind the slug of its brand.
-    Brand(&'a str),
+pub struct Place<'a> {
+    /// The host, as the request names it.
+    pub host: Option<&'a str>,
+    /// The slug of the brand before the name; `None`: the name stands alone.
+    pub brand: Option<&'a str>,
+    /// The installation's own address.
+    pub public_url: &'a str,
 }
 
-/// Resolves a name where it stands: a token anywhere, a name that people can read in its brand. Redis may be away or empty: that costs
-/// a statement or two, nothing else.
+/// Resolves a name where it stands: a token alone, a name that people can read in its brand, and neither under another brand's host. Redis
+/// may be away or empty: that costs a statement or two, nothing else.
 pub async fn resolve_at(
     db: &Db,
     kv: &Kv,
@@ -70,19 +76,32 @@ pub async fn resolve_at(
     place: Place<'_>,
     name: &str,
 ) -> Result<Resolution> {
-    if matches!(place, Place::Host(_)) && check_token(keyring, name) {
-        return resolve(db, kv, keyring, env, name).await;
+    if place.brand.is_none() && check_token(keyring, name) {
+        return at_home(db, place, resolve(db, kv, keyring, env, name).await?).await;
     }
     let is_slug = is_slug(name);
-    let home = match place {
-        Place::Host(host) => host.and_then(host_of).map(|host| format!("host/{host}")),
-        Place::Brand(slug) => is_plain(slug).then(|| format!("brand/{slug}")),
+    let home = match place.brand {
+        None => place.host.and_then(host_of).map(|host| format!("host/{host}")),
+        Some(slug) => is_plain(slug).then(|| format!("brand/{slug}")),
     };
     let Some(home) = home.filter(|_| is_slug) else { return Ok(Resolution::Unknown) };
     match token_of(db, kv, &home, name).await? {
-        Some(token) => resolve(db, kv, keyring, env, &token).await,
+        Some(token) => at_home(db, place, resolve(db, kv, keyring, env, &token).await?).await,
         None => Ok(Resolution::Unknown),
     }
+}
+
+/// What was found, if it may stand under this host. A brand's name in an address must not lead where the brand never led: so under a host
+/// that another brand has named, there is no such link. A host that nobody has named is the operator's.
+async fn at_home(db: &Db, place: Place<'_>, found: Resolution) -> Result<Resolution> {
+    let Resolution::Found(link) = &found else { return Ok(found) };
+    let Some(host) = place.host.and_then(host_of) else { return Ok(found) };
+    if link.link_hosts.contains(&host) || is_host_of(place.public_url, &host) {
+        return Ok(found);
+    }
+    let owner = brands::brand_under_host(&mut *db.conn().await?, &host).await?;
+    let is_anothers = owner.is_some_and(|brand_id| brand_id != link.scope.brand_id);
+    Ok(if is_anothers { Resolution::Unknown } else { found })
 }
 
 /// Whether a text can be a brand's slug.
@@ -161,7 +180,8 @@ fn judge(env: &Env, found: Cached) -> Result<Resolution> {
         return Ok(Resolution::Expired);
     }
     let scope = scope_of(&found)?;
-    Ok(Resolution::Found(Box::new(ResolvedLink { scope, settings: found.settings, link: found.link })))
+    let Cached { settings, link_hosts, link, .. } = found;
+    Ok(Resolution::Found(Box::new(ResolvedLink { scope, settings, link_hosts, link })))
 }
 
 fn scope_of(found: &Cached) -> Result<Scope> {

@@ -50,6 +50,11 @@ pub async fn note_visit(
     store::insert_visit(conn, scope, env.new_id(), &visit, now - window()).await
 }
 
+/// Forgets visits that no match looks back to any more.
+pub async fn forget_visits(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> Result<()> {
+    store::delete_visits(conn, scope, now - window()).await
+}
+
 /// The link that a first open is likely to come from; `None` where nobody was sent to a store in time.
 pub(super) async fn likely(
     conn: &mut Conn,

@@ -86,7 +86,11 @@ impl PlatformClient {
     }
 
     /// Asks until there is an answer that `read` understands, a limit of tries, or a reason not to ask on.
-    pub async fn ask<T>(&self, question: &Question, read: impl Fn(u16, &[u8]) -> Result<T, Trouble>) -> Result<T, Unanswered> {
+    pub async fn ask<T>(
+        &self,
+        question: &Question,
+        read: impl Fn(u16, &[u8]) -> Result<T, Trouble>,
+    ) -> Result<T, Unanswered> {
         let mut tries = 0;
         let mut failed = None;
         let answer = loop {

@@ -63,6 +63,15 @@ pub async fn health(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>) -> Resul
         .collect()
 }
 
+/// What the breakers let through, as whoever asked last left them, in this process or another.
+pub async fn breaker_states(conn: &mut Conn) -> Result<Vec<(Platform, BreakerState)>> {
+    let calls = store::call_states(conn).await?;
+    calls
+        .into_iter()
+        .map(|call| Ok((Platform::from_column(&call.platform)?, BreakerState::from_column(&call.state)?)))
+        .collect()
+}
+
 impl Outbound {
     /// Keeps how a call ended, for those who look from another process.
     pub(super) async fn keep_health(

@@ -19,7 +19,7 @@ use crate::platforms::profiles::ASKED;
 pub use accounts::{Desk, verification_code};
 pub use breaker::BreakerState;
 pub use client::{CallOutcome, PlatformClient, Unanswered};
-pub use health::{Health, health};
+pub use health::{Health, breaker_states, health};
 pub use watches::grant;
 
 /// The clients of this process.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::adapter::{
-    Adapter, Attached, Authentic, Doubt, Loose, Post, Rejected, Request, SignedHeaders, attached, device_of,
-    identify, raw, text_key, unknown_kind,
+    Adapter, Attached, Authentic, Doubt, Loose, Post, Rejected, Request, SignedHeaders, attached, device_of, identify,
+    raw, text_key, unknown_kind,
 };
 use super::signing::verify_token;
 use super::{EventFields, Parsed};

@@ -50,6 +50,16 @@ pub enum Submission {
     Unreadable { raw: Vec<u8>, code: &'static str, reason: String },
 }
 
+impl Submission {
+    /// The bytes that it is kept as.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        match self {
+            Self::Fields { raw, .. } | Self::Unreadable { raw, .. } => raw,
+        }
+    }
+}
+
 /// A body as an adapter read it.
 #[derive(Clone, Debug)]
 pub struct Parsed {

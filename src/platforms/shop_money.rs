@@ -68,7 +68,8 @@ pub(super) fn in_shop_money(paid: Money, reasons: &Reasons<'_>) -> Result<Money,
         Some((i128::from(paid.minor) * rate.shop * 2 + rate.paid) / (rate.paid * 2))
     };
     let minor = exact.or_else(rated).and_then(|minor| i64::try_from(minor).ok()).filter(|minor| *minor > 0);
-    let minor = minor.ok_or_else(|| bad_field("transactions", "an amount that can be told in the shop's own currency"))?;
+    let minor =
+        minor.ok_or_else(|| bad_field("transactions", "an amount that can be told in the shop's own currency"))?;
     Ok(Money::new(minor, shop))
 }
 
@@ -97,13 +98,18 @@ mod tests {
     use super::*;
 
     fn set(shop: &str, paid: &str) -> PriceSet {
-        let price = |text: &str, code: &str| Price { amount: Loose::Text(text.to_owned()), currency_code: code.to_owned() };
+        let price =
+            |text: &str, code: &str| Price { amount: Loose::Text(text.to_owned()), currency_code: code.to_owned() };
         PriceSet { shop_money: price(shop, "USD"), presentment_money: price(paid, "EUR") }
     }
 
     #[test]
     fn what_was_paid_is_told_in_the_shops_currency_and_exactly_where_it_can_be() {
-        let check = |paid: &str, lines: &[(&str, &str)], taxes: &[(&str, &str)], adjustments: &[(&str, &str)], expected: Option<&str>| {
+        let check = |paid: &str,
+                     lines: &[(&str, &str)],
+                     taxes: &[(&str, &str)],
+                     adjustments: &[(&str, &str)],
+                     expected: Option<&str>| {
             let sets = |pairs: &[(&str, &str)]| pairs.iter().map(|(shop, paid)| set(shop, paid)).collect::<Vec<_>>();
             let (lines, taxes, adjustments) = (sets(lines), sets(taxes), sets(adjustments));
             let (lines, taxes, adjustments) =

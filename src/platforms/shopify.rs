@@ -166,7 +166,9 @@ fn sale(topic: &str, shop: Option<&str>, order: Order) -> Result<Option<EventFie
         // It sells when it is paid, which `orders/paid` says. A topic is not signed: it does not overrule what the body says.
         None => topic == "orders/paid",
         Some("pending" | "authorized" | "partially_paid" | "voided" | "expired") if topic != "orders/paid" => false,
-        Some(_) => return Err(bad_field("financial_status", "a state of an order that we know and that fits the topic")),
+        Some(_) => {
+            return Err(bad_field("financial_status", "a state of an order that we know and that fits the topic"));
+        }
     };
     if !is_paid || order.test {
         return Ok(None);

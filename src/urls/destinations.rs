@@ -47,6 +47,13 @@ pub fn normal_host(text: &str) -> Option<String> {
     (!host.is_empty() && host.len() <= HOST_BYTES_MAX).then_some(host)
 }
 
+/// Whether a host, as [`normal_host`] writes it, is that of an address.
+#[must_use]
+pub fn is_host_of(address: &str, host: &str) -> bool {
+    let own = Url::parse(address).ok();
+    own.as_ref().and_then(Url::host_str).is_some_and(|own| without_final_point(own) == host)
+}
+
 /// The same for an allowed host, which may begin with `*.`. `*.example` alone, a whole top-level domain, is none.
 #[must_use]
 pub fn normal_pattern(text: &str) -> Option<String> {
@@ -80,6 +87,14 @@ mod tests {
         check("https://例え.jp/", true);
         check("not an address", false);
         assert!(is_allowed("https://anything.example/", &[]));
+    }
+
+    #[test]
+    fn an_address_has_one_host_whatever_its_port() {
+        for (host, expected) in [("go.acme.example", true), ("acme.example", false), ("", false)] {
+            assert_eq!(is_host_of("https://GO.acme.example.:8443/r/x", host), expected, "{host}");
+        }
+        assert!(is_host_of("http://[::1]:80", "[::1]") && !is_host_of("go.acme.example", "go.acme.example"));
     }
 
     #[test]

@@ -11,7 +11,8 @@ mod lint;
 pub use ad_clicks::{AD_CLICKS, AdClicks, is_ad_click};
 pub use channels::{Channel, channel_of};
 pub use destinations::{
-    DESTINATION_EXPECTED, HOST_EXPECTED, NOT_ALLOWED, is_allowed, is_destination, normal_host, normal_pattern,
+    DESTINATION_EXPECTED, HOST_EXPECTED, NOT_ALLOWED, is_allowed, is_destination, is_host_of, normal_host,
+    normal_pattern,
 };
 pub use identifiers::{CHAIN, Identifiers, with_chain};
 pub use lint::{Finding, Severity, lint};

@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::base::Result;
 use crate::db::analyze_grown;
 use crate::events::Reader;
-use crate::{events, identity, ingest, members, outbox, rewards, verify};
+use crate::{events, identity, ingest, links, members, outbox, rewards, verify};
 
 pub use send::deliver;
 pub use unmerge::unmerge;
@@ -31,6 +31,8 @@ pub const PIPELINE: Reader = Reader { consumer: "pipeline" };
 const IDLE: Duration = Duration::from_millis(50);
 /// How often escrow and the outbox are looked at where no event asks for it.
 const CHORES: Duration = Duration::from_secs(1);
+/// How often who was sent to an app store is forgotten, which is promised after minutes.
+const FORGETTING_VISITS: Duration = Duration::from_secs(60);
 /// How often what was kept long enough is forgotten.
 const FORGETTING: Duration = Duration::from_secs(3_600);
 /// How often it is looked which platforms want asking.
@@ -55,7 +57,7 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
 /// The work on the log alone, until `stop` is cancelled: no platform is asked anything, and no webhook goes out. For imports, which work while they read.
 pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
     let mut chores_at = tokio::time::Instant::now();
-    let mut forgetting_at = chores_at;
+    let (mut forgetting_at, mut forgetting_visits_at) = (chores_at, chores_at);
     let mut is_prepared = false;
     let mut has_worked = true;
     while !stop.is_cancelled() {
@@ -76,6 +78,10 @@ pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
                     analyze_grown(&app.db).await?;
                 }
                 chores_at = tokio::time::Instant::now() + CHORES;
+            }
+            if tokio::time::Instant::now() >= forgetting_visits_at {
+                forget_visits(&app).await?;
+                forgetting_visits_at = tokio::time::Instant::now() + FORGETTING_VISITS;
             }
             if tokio::time::Instant::now() >= forgetting_at {
                 forget(&app).await?;
@@ -147,13 +153,27 @@ pub async fn audit(app: &App) -> Result<i64> {
 /// Asks platforms about the accounts whose answers are old, and the hub for the channels whose leases end. Returns how many were asked
 /// about.
 pub async fn ask_platforms(app: &App) -> Result<usize> {
-    let mut count = 0;
+    let mut total = Ok(0);
     for brand in brands(app).await? {
-        let scope = brand.scope();
-        count += app.desk().refresh_due(&scope).await?;
-        count += app.desk().renew_watches(&scope, &app.settings.public_url).await?;
+        // One brand's trouble is not another's.
+        let count = ask_for(app, &brand).await;
+        total = total.and_then(|total: usize| Ok(total + count?));
     }
-    Ok(count)
+    total
+}
+
+async fn ask_for(app: &App, brand: &Brand) -> Result<usize> {
+    let scope = brand.scope();
+    let count = app.desk().refresh_due(&scope).await?;
+    Ok(count + app.desk().renew_watches(&scope, &app.settings.public_url).await?)
+}
+
+/// Forgets who was sent to an app store longer ago than a likely match looks back.
+pub async fn forget_visits(app: &App) -> Result<()> {
+    for brand in brands(app).await? {
+        links::forget_visits(&mut *app.db.conn().await?, &brand.scope(), app.env.now()).await?;
+    }
+    Ok(())
 }
 
 /// Works until nothing is left to do now, then returns how many events were processed. For tests, imports and the demo.

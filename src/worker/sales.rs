@@ -85,7 +85,7 @@ pub(super) async fn record(
             )
         })
         .collect();
-    let reason = "The refund is in another currency than its order, or takes more than is left of it.";
+    let reason = "The refund is in another currency than its order, or nothing is left of that.";
     refused.extend(refunded.refused.into_iter().map(|id| (id, "REFUND_EXCEEDS_ORDER", reason.to_owned())));
     let new_count = new.len();
     let mut conversion_ids: Vec<Uuid> =

@@ -30,10 +30,14 @@ const SCRIPT: &str = "var a=document.getElementById('get');function go(){locatio
 const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;max-width:28em;margin:3em auto;padding:0 1em}\
     #get{display:block;padding:.8em;border-radius:.6em;background:#111;color:#fff;text-align:center;text-decoration:none}";
 
-/// The page may run this one script, carry this one style, and load nothing.
+/// The page may run this one script, carry this one style, load nothing, and stand in no other page.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
-    format!("default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'", hash(SCRIPT), hash(STYLE))
+    format!(
+        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        hash(SCRIPT),
+        hash(STYLE)
+    )
 });
 
 pub(in crate::http) async fn invite(State(house): State<House>, name: Name, request: Request) -> Response {
@@ -50,7 +54,7 @@ pub(in crate::http) async fn invite_of_brand(
 ) -> Response {
     let Ok(Path((brand, slug))) = name else { return page::unknown() };
     let (parts, _) = request.into_parts();
-    let found = resolve_of_brand(&house, &brand, &slug).await;
+    let found = resolve_of_brand(&house, &parts, &brand, &slug).await;
     answer(&house, &parts, found).await
 }
 

@@ -43,19 +43,23 @@ pub(super) async fn follow(State(house): State<House>, name: Name, request: Requ
 pub(super) async fn follow_of_brand(State(house): State<House>, name: BrandName, request: Request) -> Response {
     let Ok(Path((brand, slug))) = name else { return page::unknown() };
     let (parts, _) = request.into_parts();
-    let found = resolve_of_brand(&house, &brand, &slug).await;
+    let found = resolve_of_brand(&house, &parts, &brand, &slug).await;
     answer(&house, &parts, found).await
 }
 
 async fn resolve(house: &House, parts: &Parts, name: &str) -> Result<Resolution> {
-    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let app = &house.app;
-    links::resolve_at(&app.db, &app.kv, &app.keyring, &app.env, Place::Host(host), name).await
+    resolve_in(house, parts, None, name).await
 }
 
-async fn resolve_of_brand(house: &House, brand: &str, slug: &str) -> Result<Resolution> {
+async fn resolve_of_brand(house: &House, parts: &Parts, brand: &str, slug: &str) -> Result<Resolution> {
+    resolve_in(house, parts, Some(brand), slug).await
+}
+
+async fn resolve_in(house: &House, parts: &Parts, brand: Option<&str>, name: &str) -> Result<Resolution> {
     let app = &house.app;
-    links::resolve_at(&app.db, &app.kv, &app.keyring, &app.env, Place::Brand(brand), slug).await
+    let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let place = Place { host, brand, public_url: &app.settings.public_url };
+    links::resolve_at(&app.db, &app.kv, &app.keyring, &app.env, place, name).await
 }
 
 async fn answer(house: &House, parts: &Parts, found: Result<Resolution>) -> Response {

@@ -8,6 +8,9 @@ use crate::base::Error;
 use crate::http::answer;
 use crate::links::Resolution;
 
+/// It loads nothing, and stands in no other page.
+const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// A page of one sentence, for this one visitor.
 pub(super) fn page(status: StatusCode, sentence: &str) -> Response {
     let html = format!(
@@ -18,7 +21,7 @@ pub(super) fn page(status: StatusCode, sentence: &str) -> Response {
         (CONTENT_TYPE.as_str(), "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
         ("referrer-policy", "no-referrer"),
-        ("content-security-policy", "default-src 'none'"),
+        ("content-security-policy", POLICY),
     ];
     (status, headers, html).into_response()
 }

@@ -41,10 +41,16 @@ pub(in crate::http) async fn qr(State(house): State<House>, name: Name, size: Si
     answer(&house, found, format).await
 }
 
-pub(in crate::http) async fn qr_of_brand(State(house): State<House>, name: BrandName, size: SizeQuery) -> Response {
+pub(in crate::http) async fn qr_of_brand(
+    State(house): State<House>,
+    name: BrandName,
+    size: SizeQuery,
+    request: Request,
+) -> Response {
     let Ok(Path((brand, name))) = name else { return page::unknown() };
     let Some((name, format)) = split(name, size) else { return page::unknown() };
-    let found = resolve_of_brand(&house, &brand, &name).await;
+    let (parts, _) = request.into_parts();
+    let found = resolve_of_brand(&house, &parts, &brand, &name).await;
     answer(&house, found, format).await
 }
 
@@ -84,7 +90,11 @@ async fn draw(house: &House, link: &ResolvedLink, format: Format) -> Result<(&'s
             let text = code.render::<svg::Color<'_>>().min_dimensions(256, 256).build();
             Ok(("image/svg+xml", text.into_bytes()))
         }
-        Format::Png { pixels } => Ok(("image/png", png(&code, pixels)?)),
+        // Millions of pixels: not beside requests that wait for nothing but their turn.
+        Format::Png { pixels } => {
+            let drawn = tokio::task::spawn_blocking(move || png(&code, pixels)).await;
+            Ok(("image/png", drawn.map_err(|error| Error::fault("drawing a QR code", error))??))
+        }
     }
 }
 
@@ -93,17 +103,19 @@ fn png(code: &QrCode, pixels: u32) -> Result<Vec<u8>> {
     let (side, width) = (pixels as usize, code.width());
     let scale = (side / (width + 2 * QUIET_ZONE)).max(1);
     let margin = side.saturating_sub(scale * width) / 2;
-    let colors = code.to_colors();
-    let is_dark = |x: usize, y: usize| {
-        let place = |at: usize| at.checked_sub(margin).map(|at| at / scale).filter(|at| *at < width);
-        let module = place(x).zip(place(y)).and_then(|(x, y)| colors.get(y * width + x));
-        module == Some(&Color::Dark)
-    };
-    let mut rows = vec![0_u8; side.div_ceil(8) * side];
-    for y in 0..side {
-        for x in (0..side).filter(|x| !is_dark(*x, y)) {
-            rows[y * side.div_ceil(8) + x / 8] |= 0x80 >> (x % 8);
+    let row_bytes = side.div_ceil(8);
+    let white = vec![0xff_u8; row_bytes];
+    let mut rows = white.repeat(side);
+    for (y, modules) in code.to_colors().chunks(width).enumerate() {
+        let mut row = white.clone();
+        for (x, _) in modules.iter().enumerate().filter(|(_, color)| **color == Color::Dark) {
+            let from = margin + x * scale;
+            for pixel in (from..from + scale).filter(|pixel| *pixel < side) {
+                row[pixel / 8] &= !(0x80 >> (pixel % 8));
+            }
         }
+        // All rows of a module are the same.
+        rows.chunks_mut(row_bytes).skip(margin + y * scale).take(scale).for_each(|own| own.copy_from_slice(&row));
     }
     let fault = |error: png::EncodingError| Error::fault("writing a QR code as PNG", error);
     let mut bytes = Vec::new();

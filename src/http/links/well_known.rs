@@ -6,13 +6,12 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HOST};
 use axum::response::Response;
 use serde_json::Value;
-use url::Url;
 
 use crate::base::Result;
 use crate::brands::{self, AndroidApp, BrandSettings, IosApp};
 use crate::http::answer;
 use crate::http::house::House;
-use crate::urls::normal_host;
+use crate::urls::{is_host_of, normal_host};
 
 /// Phones and the stores' own caches look again after about as long.
 const CACHE: &str = "public, max-age=3600";
@@ -45,7 +44,6 @@ async fn settings(house: &House, host: Option<&HeaderValue>) -> Result<Option<Br
     let host = host.and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| normal_host(host.rsplit_once(':').map_or(host, |(host, _)| host)));
     let Some(host) = host else { return Ok(None) };
-    let own = Url::parse(&house.app.settings.public_url).ok();
-    let is_shared = own.as_ref().and_then(Url::host_str) == Some(host.as_str());
+    let is_shared = is_host_of(&house.app.settings.public_url, &host);
     brands::settings_under_host(&mut *house.app.db.conn().await?, &host, is_shared).await
 }

@@ -19,8 +19,8 @@ use crate::brands::BrandSettings;
 use crate::creators::Platform;
 use crate::db::{Conn, sql};
 
-pub(super) use visits::{insert_visit, visited_links};
-pub(super) use write::{NewClaim, claim_of, confirm_claim, insert, insert_claim, redeem, revoke};
+pub(super) use visits::{delete_visits, insert_visit, visited_links};
+pub(super) use write::{KeptClaim, NewClaim, claim_of, confirm_claim, insert, insert_claim, redeem, revoke};
 
 /// A link as a statement returns it: select `link_columns!` of an alias `l`.
 #[derive(QueryableByName)]
@@ -157,6 +157,8 @@ struct BrandLinkRow {
     shard: i16,
     #[diesel(sql_type = Text)]
     currency: String,
+    #[diesel(sql_type = Array<Text>)]
+    link_hosts: Vec<String>,
     #[diesel(embed)]
     link: LinkRow,
 }
@@ -164,7 +166,7 @@ struct BrandLinkRow {
 /// The one look-up of a link that does not start with a brand: the token tells which brand it is.
 pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Result<Option<Cached>> {
     let row: Option<BrandLinkRow> = sql(concat!(
-        "select b.id as brand_id, b.shard, b.currency, ",
+        "select b.id as brand_id, b.shard, b.currency, array(select h.host from brand_hosts h where h.brand_id = b.id) as link_hosts, ",
         link_columns!(),
         " from links l join brands b on b.id = l.brand_id where l.token = $1 limit 1"
     ))
@@ -178,6 +180,7 @@ pub(super) async fn by_token_of_any_brand(conn: &mut Conn, token: &str) -> Resul
             shard: row.shard,
             currency: row.currency,
             settings: BrandSettings::default(),
+            link_hosts: row.link_hosts,
             link: row.link.into_link()?,
         })
     })

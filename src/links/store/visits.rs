@@ -32,6 +32,16 @@ pub async fn insert_visit(conn: &mut Conn, scope: &Scope, id: Uuid, visit: &Visi
     Ok(())
 }
 
+/// Deletes visits that are older than `since`.
+pub async fn delete_visits(conn: &mut Conn, scope: &Scope, since: DateTime<Utc>) -> Result<()> {
+    sql("delete from link_visits where brand_id = $1 and visited_at < $2")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Timestamptz, _>(since)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 #[derive(QueryableByName)]
 struct VisitedRow {
     #[diesel(sql_type = SqlUuid)]

@@ -102,19 +102,26 @@ struct ClaimRow {
     claimed_at: DateTime<Utc>,
 }
 
-/// The claim of a claimant on a link: its identifier, its method, its moment.
+/// A claim that is there: its identifier, its method, its moment.
+pub type KeptClaim = (Uuid, ClaimMethod, DateTime<Utc>);
+
+/// The claim of a claimant on a link, by the strongest of its identifiers under which there is one. From then on it goes by the strongest
+/// of all, so that another person who uses the same device later is not taken for this one.
 pub async fn claim_of(
     conn: &mut Conn,
     scope: &Scope,
     link_id: Uuid,
-    claimant_hash: &[u8],
-) -> Result<Option<(Uuid, ClaimMethod, DateTime<Utc>)>> {
-    let row: Option<ClaimRow> = sql("select id, method, claimed_at from link_claims
-         where brand_id = $1 and link_id = $2 and claimant_hash = $3
-         for no key update")
+    claimant: &[Vec<u8>],
+) -> Result<Option<KeptClaim>> {
+    let row: Option<ClaimRow> = sql("update link_claims set claimant_hash = ($3::bytea[])[1]
+         where brand_id = $1 and id = (
+             select id from link_claims where brand_id = $1 and link_id = $2 and claimant_hash = any ($3)
+             order by array_position($3, claimant_hash) limit 1
+             for no key update)
+         returning id, method, claimed_at")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<SqlUuid, _>(link_id)
-    .bind::<Binary, _>(claimant_hash)
+    .bind::<Array<Binary>, _>(claimant)
     .get_result(conn)
     .await
     .optional()?;

@@ -60,12 +60,7 @@ pub fn question(settings: &PlatformSettings, platform: Platform, subject: Subjec
 }
 
 /// What the answer to [`question`] says. `Ok(None)`: there is no such account, or the name is another's.
-pub fn answer(
-    platform: Platform,
-    subject: Subject<'_>,
-    status: u16,
-    body: &[u8],
-) -> Result<Option<Profile>, Trouble> {
+pub fn answer(platform: Platform, subject: Subject<'_>, status: u16, body: &[u8]) -> Result<Option<Profile>, Trouble> {
     match (status, platform) {
         (408 | 425 | 429 | 500..=599, _) => Err(Trouble::Later),
         (_, Platform::Instagram) => instagram::answer(subject, status, body),

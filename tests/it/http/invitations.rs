@@ -113,6 +113,7 @@ async fn an_iphone_is_offered_the_clipboard_on_the_way_to_the_store() {
     );
     let policy = response.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+    assert!(policy.ends_with("frame-ancestors 'none'"), "it could be framed: {policy}");
     let html = response.text().await.unwrap();
     assert!(html.contains("href=\"https://apps.apple.com/app/id123456789\""), "{html}");
     let copied = html.split("data-invitation=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
@@ -245,6 +246,70 @@ async fn of_a_thousand_who_claim_a_link_for_one_at_once_one_gets_it() {
     app.drain().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_claims_of_one_person_at_once_all_are_the_same_one() {
+    let app = setting().await;
+    let token = invitation(&app, json!({})).await;
+    app.serve().await;
+    let claims = stream::iter(0..100)
+        .map(|index| claim(&app, json!({ "token": token, "userId": "bob", "deviceId": format!("d{}", index % 7) })));
+    let answers: Vec<Value> = claims.buffer_unordered(32).collect().await;
+    for answer in &answers {
+        assert_eq!((&answer["userErrors"], &answer["eventId"]), (&json!([]), &answers[0]["eventId"]), "{answer}");
+    }
+    assert_eq!(app.sql_count("select count(*) from link_claims").await, 1);
+    assert_eq!(app.sql_count("select count(*) from events").await, 1);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn who_claims_before_and_after_signing_in_and_on_another_phone_is_one_person() {
+    let app = setting().await;
+    let token = invitation(&app, json!({ "singleUse": true })).await;
+    let first = claim(&app, json!({ "token": token, "anonymousId": "a1" })).await;
+    assert_eq!(first["userErrors"], json!([]), "{first}");
+    for more in [
+        json!({ "anonymousId": "a1", "userId": "bob" }),
+        json!({ "anonymousId": "a2", "userId": "bob", "deviceId": "d2" }),
+        json!({ "userId": "bob" }),
+    ] {
+        let mut input = json!({ "token": token });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let again = claim(&app, input).await;
+        assert_eq!((&again["userErrors"], &again["eventId"]), (&json!([]), &first["eventId"]), "{more}");
+    }
+    let other = claim(&app, json!({ "token": token, "anonymousId": "a1", "userId": "eve" })).await;
+    assert_eq!(other["userErrors"][0]["code"], "CONFLICT", "somebody else on the same phone: {other}");
+    assert_eq!(app.sql_count("select count(*) from link_claims").await, 1);
+    assert_eq!(app.sql_count("select count(*) from events where state = 'QUARANTINED'").await, 0);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_names_nobody_who_can_be_kept_redeems_nothing() {
+    let app = setting().await;
+    let token = invitation(&app, json!({ "singleUse": true })).await;
+    for user in ["u".repeat(513), String::new(), "a\u{0}b".to_owned()] {
+        let refused = claim(&app, json!({ "token": token, "userId": user })).await;
+        assert_eq!(refused["userErrors"][0]["code"], "INVALID", "{refused}");
+    }
+    let good = claim(&app, json!({ "token": token, "userId": "u".repeat(512) })).await;
+    assert_eq!(good["userErrors"], json!([]), "{good}");
+    assert_eq!(app.sql_count("select count(*) from events where event_type = 'open' and state = 'ACCEPTED'").await, 1);
+    app.drain().await;
+}
+
+#[tokio::test]
+async fn a_name_behind_another_brands_slug_is_another_link() {
+    let app = setting().await;
+    let token = invitation(&app, json!({ "slug": "spring" })).await;
+    let foreign = claim(&app, json!({ "token": "https://go.example/invite/globex/spring", "userId": "bob" })).await;
+    assert_eq!(foreign["userErrors"][0]["code"], "NOT_FOUND", "{foreign}");
+    let own = claim(&app, json!({ "token": "https://go.example/invite/acme/spring", "userId": "bob" })).await;
+    assert_eq!(own["link"]["token"], json!(token), "{own}");
+    app.drain().await;
+}
+
 /// Somebody joins and becomes active: nobody is the referrer, and nothing is owed.
 async fn joins_and_is_nobodys_referee(app: &TestApp, user: &str) {
     assert_eq!(app.sql_count("select count(*) from events where event_type = 'open'").await, 0);
@@ -310,6 +375,8 @@ async fn a_likely_match_is_off_until_it_is_wanted_and_never_pays() {
     app.advance(TimeDelta::minutes(20));
     assert_eq!(likely("mia", "203.0.113.1", "iPhone").await["userErrors"][0]["code"], "NOT_FOUND");
     assert_eq!(app.sql_count("select count(*) from link_claims where method = 'PROBABILISTIC'").await, 2);
+    grapevine::worker::forget_visits(&app).await.unwrap();
+    assert_eq!(app.sql_count("select count(*) from link_visits").await, 0, "nobody looks back to them any more");
 
     joins_and_is_nobodys_referee(&app, "bob").await;
 

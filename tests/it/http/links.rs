@@ -10,7 +10,7 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::graphql::world::setting;
-use crate::support::TestApp;
+use crate::support::{TestApp, binary};
 
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 const IPHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
@@ -96,8 +96,65 @@ async fn links_stand_under_the_brands_own_host() {
     let data = app.data(HOSTS, json!({ "h": ["go.acme.example", "go.globex.example"] })).await;
     assert_eq!(data["updateBrand"]["userErrors"], json!([{ "code": "CONFLICT", "path": ["linkHosts"] }]));
     assert_eq!(app.sql_count("select count(*) from brand_hosts").await, 3, "nothing has changed");
+    // Nor does another brand's link stand under it: Globex would lead wherever it likes in Acme's name.
+    let theirs = json!({ "creatorId": "creator_00000000000000000000000061" });
+    let token = generate(&app, theirs).await["link"]["token"].as_str().unwrap().to_owned();
+    for (path, name) in [("r", token.as_str()), ("invite", token.as_str()), ("r", "acme/spring-sale")] {
+        let path = format!("/{path}/{name}");
+        for (host, status) in [("go.globex.example", 404), ("go.acme.example", 302), ("alias.example", 302)] {
+            let answer = get(&app, &path, &[(HOST.as_str(), host)]).await;
+            assert_eq!(answer.status().as_u16(), status, "{path} under {host}");
+        }
+    }
+    for path in [format!("/qr/{token}.svg"), "/qr/acme/spring-sale.svg".to_owned()] {
+        assert_eq!(get(&app, &path, &[(HOST.as_str(), "go.globex.example")]).await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(get(&app, &path, &[(HOST.as_str(), "go.acme.example")]).await.status(), StatusCode::OK);
+    }
     let data = app.data(HOSTS, json!({ "h": ["https://x.example"] })).await;
     assert_eq!(data["updateBrand"]["userErrors"], json!([{ "code": "INVALID", "path": ["linkHosts", "0"] }]));
+}
+
+#[tokio::test]
+async fn the_installations_own_address_is_no_brands() {
+    let app = setting().await;
+    let own = Url::parse(&app.serve().await).unwrap().host_str().unwrap().to_owned();
+    let data = app.data(HOSTS, json!({ "h": ["go.acme.example", own] })).await;
+    assert_eq!(data["updateBrand"]["userErrors"], json!([{ "code": "CONFLICT", "path": ["linkHosts"] }]));
+    assert_eq!(app.sql_count("select count(*) from brand_hosts").await, 0);
+}
+
+#[tokio::test]
+async fn short_addresses_are_made_with_the_host_that_was_named_first_last_time() {
+    let app = setting().await;
+    for hosts in [json!(["go.acme.example"]), json!(["new.acme.example", "go.acme.example"])] {
+        let data = app.data(HOSTS, json!({ "h": hosts })).await;
+        assert_eq!(data["updateBrand"]["brand"]["linkHosts"], hosts, "{data}");
+        let made = generate(&app, json!({})).await;
+        let short = made["link"]["shortUrl"].as_str().unwrap();
+        assert_eq!(Url::parse(short).unwrap().host_str(), hosts[0].as_str(), "{short}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_is_checked_on_the_command_line_with_and_without_a_brand() {
+    let app = setting().await;
+    let address = |creator: &str| {
+        format!("https://acme.example/?utm_source=tiktok&utm_medium=creator&utm_campaign=spring&creator_id={creator}")
+    };
+    let check = async |arguments: &[&str], expected: (bool, &str)| {
+        let output = binary(&app).arg("lint-url").args(arguments).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.success(), expected.0, "{arguments:?}: {text}");
+        assert!(text.contains(expected.1), "{arguments:?}: {text}");
+        text
+    };
+    let known = generate(&app, json!({})).await["link"]["url"].as_str().unwrap().to_owned();
+    check(&[&address("nobody")], (true, "nobody")).await;
+    check(&["not an address"], (false, "error")).await;
+    check(&["--brand", "acme", &address("nobody")], (false, "names no creator")).await;
+    check(&["--brand", "acme", &known], (true, "gv_token")).await;
+    let json = check(&["--json", "--brand", "acme", &known], (true, "identifiers")).await;
+    assert!(serde_json::from_str::<Value>(&json).unwrap()["findings"].is_array(), "{json}");
 }
 
 #[tokio::test]

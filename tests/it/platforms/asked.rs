@@ -30,7 +30,8 @@ async fn connect(app: &TestApp, platform: Platform, external_id: &str) -> Value 
 /// The same with the name that it goes by.
 async fn connect_as(app: &TestApp, platform: Platform, external_id: &str, username: Option<&str>) -> Value {
     let creator = grapevine::base::Kind::Creator.id(uuid::Uuid::from_u128(0xc1));
-    let input = json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id, "username": username});
+    let input =
+        json!({"creatorId": creator, "platform": platform.as_str(), "externalId": external_id, "username": username});
     let answer = app.data(CONNECT, json!({ "input": input })).await["connectPlatformAccount"].take();
     assert_eq!(answer["userErrors"], json!([]), "{answer}");
     let accounts = answer["creator"]["platformAccounts"].as_array().unwrap();
@@ -273,7 +274,7 @@ async fn a_lease_is_asked_for_granted_and_renewed_before_it_ends() {
     let request = signed
         .into_iter()
         .fold(app.client.post(&form["hub.callback"]), |request, (name, value)| request.header(name, value));
-    assert_eq!(request.body(atom).send().await.unwrap().status().as_u16(), 202);
+    assert_eq!(request.body(atom).send().await.unwrap().status().as_u16(), 200);
     app.drain().await;
     assert_eq!(app.sql_count("select count(*) from events where event_type = 'post' and state = 'ACCEPTED'").await, 1);
 
@@ -305,7 +306,8 @@ async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
     };
     assert_eq!(secret_asked().await, [source.secret.clone()]);
     let topic = grapevine::platforms::youtube_topic("UC1");
-    let query = [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
+    let query =
+        [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
     let shaken = app.client.get(format!("{base}/webhooks/{}?{query}", source.slug)).send().await.unwrap();
     assert_eq!(shaken.status().as_u16(), 200);
@@ -316,9 +318,32 @@ async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
     let id = &listed["webhookSources"]["nodes"][0]["id"];
     let rotate = "mutation($input: RotateWebhookSecretInput!) { rotateWebhookSecret(input: $input) { secret userErrors { path } } }";
     let long = app.data(rotate, json!({"input": {"sourceId": id, "secret": "x".repeat(200)}})).await;
-    assert_eq!(long["rotateWebhookSecret"]["userErrors"], json!([{"path": ["secret"]}]), "the hub would not take it: {long}");
+    assert_eq!(
+        long["rotateWebhookSecret"]["userErrors"],
+        json!([{"path": ["secret"]}]),
+        "the hub would not take it: {long}"
+    );
     let rotated = app.data(rotate, json!({"input": {"sourceId": id, "overlapSeconds": 0}})).await;
     let secret = rotated["rotateWebhookSecret"]["secret"].as_str().unwrap().to_owned();
     assert_eq!(secret_asked().await, [secret]);
     assert!(secret_asked().await.is_empty(), "the hub is given time to answer");
+}
+
+/// It is the worker that asks, and another process that is asked how that goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metric_of_a_breaker_is_that_of_whoever_asks() {
+    let (app, fake) = world().await;
+    let settings = grapevine::config::Settings { platforms: fake.settings(), ..app.settings.clone() };
+    let worker = grapevine::app::App::new(settings, app.env.clone()).unwrap();
+    connect(&app, Platform::Youtube, "UC1").await;
+    app.advance(TimeDelta::hours(25));
+    fake.feel(Mood::Failing);
+    for _ in 0..2 {
+        ask_platforms(&worker).await.unwrap();
+        app.advance(TimeDelta::minutes(61));
+    }
+    let url = format!("{}/metrics", app.serve().await);
+    let metrics = app.client.get(url).bearer_auth(&app.key).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"grapevine_platform_breaker{platform="YOUTUBE"} 2"#), "{metrics}");
+    assert_eq!(health_of(&app, Platform::Youtube).await["state"], "OPEN");
 }

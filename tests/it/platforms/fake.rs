@@ -151,7 +151,7 @@ fn asked_name(query: &str) -> String {
 
 /// The identifier of Instagram's account of a name.
 pub fn id_of(name: &str) -> String {
-    format!("17{}", name.bytes().map(u64::from).sum::<u64>())
+    format!("17{}", name.to_lowercase().bytes().map(u64::from).sum::<u64>())
 }
 
 /// How each says that it does not know our credentials: Google and Meta with 400.

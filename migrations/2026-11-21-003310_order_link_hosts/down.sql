@@ -1,0 +1,1 @@
+alter table brand_hosts drop column place;
