@@ -132,7 +132,9 @@ async fn a_batch_that_nobody_could_tell_apart_loses_none_of_its_events() {
         "each has its own fate"
     );
     // One that was alone in its post goes by what it is, too: Meta sends it again.
-    let lonely = json!({"object": "instagram", "entry": [opened(5, "zoe-link")]}).to_string();
+    let mut entry = opened(5, "zoe-link");
+    entry["time"] = json!(1_786_795_200_200_u64);
+    let lonely = json!({"object": "instagram", "entry": [entry]}).to_string();
     let raw = lonely.clone().into_bytes();
     let items =
         vec![Submission::Unreadable { raw, code: "BAD_FIELD", reason: "An older adapter did not know it.".to_owned() }];
