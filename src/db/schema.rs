@@ -47,6 +47,7 @@ diesel::table! {
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
         superseded_at -> Nullable<Timestamptz>,
+        model_version -> Nullable<Int4>,
     }
 }
 
@@ -158,6 +159,7 @@ diesel::table! {
         currency -> Text,
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
+        model_version -> Nullable<Int4>,
     }
 }
 
@@ -170,6 +172,30 @@ diesel::table! {
         status -> Text,
         tier -> Nullable<Text>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_driven_models (brand_id, method, transform, version) {
+        brand_id -> Uuid,
+        method -> Text,
+        transform -> Text,
+        version -> Int4,
+        conversion_total -> Int8,
+        conversion_count -> Int8,
+        path_count -> Int8,
+        computed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_driven_weights (brand_id, method, transform, version, channel) {
+        brand_id -> Uuid,
+        method -> Text,
+        transform -> Text,
+        version -> Int4,
+        channel -> Text,
+        weight_units -> Int8,
     }
 }
 
@@ -330,6 +356,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_chains (brand_id) {
+        brand_id -> Uuid,
+        seq -> Int8,
+        hash -> Bytea,
+    }
+}
+
+diesel::table! {
     ledger_transfers (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -343,6 +377,8 @@ diesel::table! {
         reverses_id -> Nullable<Uuid>,
         posted_at -> Timestamptz,
         payout_id -> Nullable<Uuid>,
+        chain_seq -> Nullable<Int8>,
+        chain_hash -> Nullable<Bytea>,
     }
 }
 
@@ -466,6 +502,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    merge_rulings (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        merge_id -> Uuid,
+        reason -> Text,
+        api_key_id -> Nullable<Uuid>,
+        ruled_at -> Timestamptz,
+        recorded_xid -> Int8,
+        seq -> Int8,
+        done_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     outbox (brand_id, seq) {
         brand_id -> Uuid,
         seq -> Int8,
@@ -535,6 +585,7 @@ diesel::table! {
         follower_count -> Nullable<Int4>,
         created_at -> Timestamptz,
         checked_at -> Nullable<Timestamptz>,
+        asked_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -627,6 +678,42 @@ diesel::table! {
         decision -> Text,
         channel -> Nullable<Text>,
         ad_clicks -> Nullable<Jsonb>,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (brand_id, endpoint_id, seq) {
+        brand_id -> Uuid,
+        endpoint_id -> Uuid,
+        seq -> Int8,
+        message_id -> Uuid,
+        kind -> Text,
+        payload -> Text,
+        state -> Text,
+        attempt_count -> Int2,
+        next_attempt_at -> Nullable<Timestamptz>,
+        last_attempt_at -> Nullable<Timestamptz>,
+        last_status -> Nullable<Int2>,
+        last_error -> Nullable<Text>,
+        delivered_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    webhook_endpoints (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        url -> Text,
+        kinds -> Array<Nullable<Text>>,
+        secret_sealed -> Bytea,
+        previous_secret_sealed -> Nullable<Bytea>,
+        previous_expires_at -> Nullable<Timestamptz>,
+        taken_seq -> Int8,
+        created_at -> Timestamptz,
+        failing_since -> Nullable<Timestamptz>,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
     }
 }
 
