@@ -14,8 +14,8 @@ use crate::access::Permission;
 use crate::attribution::simulation::Progress;
 use crate::base::{self, Code, Error, Kind};
 use crate::campaigns::drafted;
-use crate::rewards::simulation::{self, Question, Simulation, Sums};
 use crate::rewards::RewardReason;
+use crate::rewards::simulation::{self, Question, Simulation, Sums};
 
 /// What a simulation costs of a request, like a report: the work is not known before.
 pub const COST: usize = 2_000;
@@ -121,9 +121,10 @@ impl From<&Sums> for SimulatedRewards {
 
 impl From<&Simulation> for RewardPolicySimulation {
     fn from(found: &Simulation) -> Self {
-        let denied = found.denied.iter().filter_map(|(reason, sums)| {
-            Some(SimulatedDenials { reason: denial(*reason)?, denied: sums.into() })
-        });
+        let denied = found
+            .denied
+            .iter()
+            .filter_map(|(reason, sums)| Some(SimulatedDenials { reason: denial(*reason)?, denied: sums.into() }));
         let by_degree = found
             .by_degree
             .iter()
@@ -188,8 +189,8 @@ async fn simulate(
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> base::Result<Simulation> {
     let (scope, db) = (&request.scope, &request.app.db);
-    let work = db
-        .transaction(|conn| async move { simulation::simulate(conn, scope, question, tell).await }.scope_boxed());
+    let work =
+        db.transaction(|conn| async move { simulation::simulate(conn, scope, question, tell).await }.scope_boxed());
     in_turn(work).await
 }
 

@@ -23,8 +23,8 @@ use crate::db::Conn;
 use crate::fraud::decisions_on;
 use crate::journeys::{Conversion, Decision, conversions_by_id};
 
-pub use rules::{Simulation, Sums};
 use rules::Run;
+pub use rules::{Simulation, Sums};
 use store::Activation;
 
 /// What is supposed.
@@ -78,7 +78,8 @@ pub async fn simulate(
             }
             let is_all = due.len() < chunk_size();
             let reached = due.last().map(Activation::place).filter(|_| !is_all);
-            let count = reached.map_or(rest.len(), |place| rest.partition_point(|one| (one.occurred_at, one.id) < place));
+            let count =
+                reached.map_or(rest.len(), |place| rest.partition_point(|one| (one.occurred_at, one.id) < place));
             let (here, later) = rest.split_at(count);
             rest = later;
             let mut claims = activation_claims(conn, scope, question, &due).await?;

@@ -103,8 +103,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(question: &Question) -> Self {
-        let purse =
-            Purse { left_minor: question.budget_minor, currency: question.currency, taken: HashMap::new() };
+        let purse = Purse { left_minor: question.budget_minor, currency: question.currency, taken: HashMap::new() };
         Self {
             purse,
             activation_count: 0,

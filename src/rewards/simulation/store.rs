@@ -71,14 +71,14 @@ pub(super) async fn activations(
          cross join lateral (
              select t.id, t.occurred_at, t.recorded_at from people o join touchpoints t on t.brand_id = o.brand_id and t.person_id = o.id
              where o.brand_id = $1 and o.canonical_id = p.canonical_id and t.kind = 'ACTIVATION'
-             order by t.recorded_at, t.id offset $3 - 1 limit 1) a
+             order by t.recorded_at, t.occurred_at, t.id offset $3 - 1 limit 1) a
          left join lateral (
              select t.id, t.occurred_at, t.recorded_at from people o join touchpoints t on t.brand_id = o.brand_id and t.person_id = o.id
              where o.brand_id = $1 and o.canonical_id = p.canonical_id and t.kind = 'SIGNUP'
-             order by t.recorded_at, t.id limit 1) s on true
+             order by t.recorded_at, t.occurred_at, t.id limit 1) s on true
          cross join lateral (
              select * from (values (a.id, a.occurred_at, a.recorded_at), (s.id, s.occurred_at, s.recorded_at)) as v (id, occurred_at, recorded_at)
-             where v.id is not null order by v.recorded_at desc, v.id desc limit 1) c")
+             where v.id is not null order by v.recorded_at desc, v.occurred_at desc, v.id desc limit 1) c")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(&ids)
     .bind::<Integer, _>(question.policies.reward.activation_threshold)

@@ -49,7 +49,7 @@ async fn the_policy_in_force_would_have_granted_what_was_granted() {
     tell(
         &app,
         vec![
-            json!({"event_type": "refund", "order_id": "o3", "refund_value": "5.00", "timestamp": at(&app, -20)}),
+            json!({"event_type": "refund", "order_id": "o3", "conversion_value": "5.00", "timestamp": at(&app, -20)}),
             json!({"event_type": "activation", "user_id": "dan", "timestamp": at(&app, -19)}),
             json!({"event_type": "signup", "user_id": "dan", "referrer_user_id": "bob", "timestamp": at(&app, -18)}),
             json!({"event_type": "conversion", "anonymous_id": "x", "order_id": "x", "conversion_value": "3.00", "campaign": "launch",
@@ -143,14 +143,15 @@ async fn a_simulation_is_refused_with_what_to_change() {
     };
     let none = Kind::Campaign.id(Uuid::nil());
     assert_eq!(refused(json!({ "campaignId": none })).await, "NOT_FOUND input.campaignId");
-    assert_eq!(refused(json!({ "to": at(&app, -20_000) })).await, "INVALID_INPUT input.to");
+    assert_eq!(refused(json!({ "to": at(&app, -20_000) })).await, "INVALID input.to");
     let euros = json!({ "budget": { "amount": "1.00", "currency": "EUR" } });
-    assert_eq!(refused(euros).await, "INVALID_INPUT input.budget.currency");
+    assert_eq!(refused(euros).await, "INVALID input.budget.currency");
     let nothing = json!({ "budget": { "amount": "0.00", "currency": "USD" } });
-    assert_eq!(refused(nothing).await, "INVALID_INPUT input.budget.amount");
+    assert_eq!(refused(nothing).await, "INVALID input.budget.amount");
     let early = json!({ "reward": { "activationThreshold": 0 } });
-    assert_eq!(refused(early).await, "INVALID_INPUT input.reward.activationThreshold");
-    let creator = app.gql_as(&app.key_of(Role::Creator).await, query, json!({ "input": input(&app, Value::Null) })).await;
+    assert_eq!(refused(early).await, "INVALID input.reward.activationThreshold");
+    let creator =
+        app.gql_as(&app.key_of(Role::Creator).await, query, json!({ "input": input(&app, Value::Null) })).await;
     assert_eq!(creator["errors"][0]["extensions"]["code"], "FORBIDDEN", "{creator:#}");
 }
 

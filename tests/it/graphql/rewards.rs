@@ -105,7 +105,8 @@ async fn a_reward_by_hand_is_issued_once_released_and_taken_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_without_tiers_still_pays_the_referee() {
     let app = setting().await;
-    let change = "mutation($id: ID!) { updateCampaign(input: {campaignId: $id, reward: {tiers: []}}) { userErrors { code } } }";
+    let change =
+        "mutation($id: ID!) { updateCampaign(input: {campaignId: $id, reward: {tiers: []}}) { userErrors { code } } }";
     app.data(change, json!({ "id": Kind::Campaign.id(Uuid::from_u128(0xa1)) })).await;
     story(&app).await;
     let found = rewards(&app, Value::Null).await;
