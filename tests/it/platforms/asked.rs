@@ -304,7 +304,7 @@ async fn a_new_secret_is_told_to_the_hub_at_once_and_is_one_that_it_takes() {
         let secrets = forms.flatten().filter(|(name, _)| name == "hub.secret").map(|(_, secret)| secret);
         secrets.collect::<Vec<String>>()
     };
-    assert_eq!(secret_asked().await, [source.secret.clone()]);
+    assert_eq!(secret_asked().await, std::slice::from_ref(&source.secret));
     let topic = grapevine::platforms::youtube_topic("UC1");
     let query =
         [("hub.mode", "subscribe"), ("hub.topic", &topic), ("hub.challenge", "c"), ("hub.lease_seconds", "432000")];
