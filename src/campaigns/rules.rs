@@ -224,14 +224,14 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
         },
         upline_ppm: draft.upline_ppm.clone().unwrap_or_else(|| current.upline_ppm.clone()),
     };
-    let upline: i64 = policy.upline_ppm.iter().map(|ppm| i64::from(*ppm)).sum();
-    let is_upline = policy.upline_ppm.len() <= UPLINE_DEGREES_MAX && policy.upline_ppm.iter().all(|ppm| *ppm >= 0);
-    let message = format!("Pass at most {UPLINE_DEGREES_MAX} shares from 0 to 1, which make at most 1 together.");
-    checks.hold(is_upline && upline <= i64::from(MILLION), &["attribution", "upline"], message);
     checks.within(policy.lookback_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "lookbackHours"]);
     checks.within(policy.half_life_hours, 1, LOOKBACK_HOURS_MAX, &["attribution", "halfLifeHours"]);
     let conversions_min = policy.data_driven.conversions_min;
     checks.within(conversions_min, 1, MODEL_CONVERSIONS_MAX, &["attribution", "modelConversionsMin"]);
+    let upline: i64 = policy.upline_ppm.iter().map(|ppm| i64::from(*ppm)).sum();
+    let is_upline = policy.upline_ppm.len() <= UPLINE_DEGREES_MAX && policy.upline_ppm.iter().all(|ppm| *ppm >= 0);
+    let message = format!("Pass at most {UPLINE_DEGREES_MAX} shares from 0 to 1, which make at most 1 together.");
+    checks.hold(is_upline && upline <= i64::from(MILLION), &["attribution", "upline"], message);
     let is_share = (0..=MILLION).contains(&policy.last_touch_weight_ppm);
     checks.hold(is_share, &["attribution", "lastTouchWeight"], "Pass a share from 0 to 1.");
     policy

@@ -75,13 +75,41 @@ fn sell(event: &mut Value, dice: &Dice) {
     }
 }
 
+/// What every history has, whatever the dice say: an order that is refunded as a whole before it is known, one that is refunded in part, and
+/// touches that come after both, the first and the last of those that led to them.
+fn given(group: u64) -> Vec<Value> {
+    let event = |id: &str, kind: &str, hour: u32| {
+        json!({"event_id": id, "event_type": kind, "anonymous_id": "given", "timestamp": format!("2026-08-15T{hour:02}:00:00Z"),
+            "ip": "198.19.0.1", "user_agent": "Mozilla/5.0 Firefox/140.0"})
+    };
+    let click = |id: &str, hour: u32| {
+        let mut click = event(id, "click", hour);
+        click["link_token"] = json!("zoe-link");
+        click
+    };
+    let paid = |kind: &str, order: &str, hour: u32, value: u64| {
+        let mut paid = event(&format!("{kind}-{order}"), kind, hour);
+        paid["order_id"] = json!(order);
+        paid["conversion_value"] = json!(value);
+        paid
+    };
+    match group {
+        1 => vec![paid("refund", "whole", 10, 12)],
+        2 => vec![click("given-1", 6), paid("conversion", "whole", 8, 12)],
+        3 => vec![paid("conversion", "part", 9, 12)],
+        4 => vec![paid("refund", "part", 10, 5)],
+        5 => vec![click("given-2", 5), click("given-3", 7)],
+        _ => Vec::new(),
+    }
+}
+
 /// Groups of events, each with some that were sent before, worked on as they come.
 async fn history(app: &TestApp, dice: &Dice) -> Cuts {
     let mut cuts = first_member(app).await;
     let mut sent: Vec<Value> = Vec::new();
     for group in 0..GROUPS {
         let fresh = (0..GROUP_EVENTS).map(|place| event(app, dice, group * GROUP_EVENTS + place));
-        let mut events: Vec<Value> = fresh.collect();
+        let mut events: Vec<Value> = fresh.chain(given(group)).collect();
         let again = (0..3).filter_map(|_| sent.get(usize::try_from(dice.below(sent.len().max(1) as u64)).unwrap()));
         events.extend(again.cloned());
         send(app, Value::Array(events.clone())).await;
