@@ -354,10 +354,10 @@ mod tests {
         check(
             &draft,
             &[
-                "attribution.upline",
                 "attribution.lookbackHours",
                 "attribution.halfLifeHours",
                 "attribution.modelConversionsMin",
+                "attribution.upline",
                 "reward.escrowDays",
                 "fraud.reviewScore",
             ],
