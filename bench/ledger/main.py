@@ -125,8 +125,10 @@ class Stand:
         return spent
 
     def _is_behind(self):
+        # Before the worker has begun for the first time it has no positions.
         return self.sql.execute(
-            "select exists (select from positions p cross join lateral (select from events e where e.shard = p.shard and e.state = 'ACCEPTED'"
+            "select not exists (select from positions where consumer = 'pipeline')"
+            " or exists (select from positions p cross join lateral (select from events e where e.shard = p.shard and e.state = 'ACCEPTED'"
             " and (e.recorded_xid, e.seq) > (p.recorded_xid, p.seq) limit 1) e where p.consumer = 'pipeline')"
         ).fetchone()[0]
 
