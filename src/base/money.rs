@@ -65,6 +65,7 @@ impl Currency {
 
     #[must_use]
     pub fn as_str(&self) -> &str {
+        // They are capital letters from the start; XXX is ISO 4217's code for no currency.
         std::str::from_utf8(&self.0).unwrap_or("XXX")
     }
 }
