@@ -16,11 +16,10 @@ use crate::access::Scope;
 use crate::base::limits::{REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{AttributionModel, PolicyBook};
-use crate::db::Conn;
+use crate::db::{Conn, take_snapshot};
 use crate::referrals::uplines;
 
 pub use rules::{Dimension, Group, Report, Total};
-pub(super) use store::take_snapshot;
 pub use upline::Degree;
 
 /// What a report is asked for.
