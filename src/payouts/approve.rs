@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::rules::{Facts, Line, Sum, needs_second, obstacle, sum};
 use super::store::{self, LiveLine};
-use super::{Held, LineReason, PayoutState, audit, check_reason};
+use super::{Held, LineReason, PayoutState, audit, check_reason, nettable_minor};
 use crate::access::{Permission, Scope};
 use crate::base::{Code, Env, Error, Result};
 use crate::brands;
@@ -131,7 +131,8 @@ async fn pay(
         tracing::error!(payout.id = %payout.id, "the books of a beneficiary do not add up: nothing is paid");
         return Err(audit::broken());
     }
-    let owed_minor = books.balance_minor(&receivable).saturating_neg();
+    let receivable_minor = books.balance_minor(&receivable);
+    let owed_minor = nettable_minor(conn, scope, payout.beneficiary, payout.currency, receivable_minor).await?;
     let sum = sum(lines, owed_minor).ok_or_else(|| Error::fault("summing a payout", "the sum does not fit 64 bits"))?;
     if sum.gross_minor == 0 {
         let message = "Nothing on this sheet can be paid any more: cancel it, and make another when there is.";

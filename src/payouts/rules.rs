@@ -59,8 +59,8 @@ pub fn obstacle(facts: &Facts, is_banned: bool) -> Option<LineReason> {
     }
 }
 
-/// What payable lines come to where the beneficiary owes `owed_minor`: the debt first, the rest is sent, and what the lines do not cover
-/// stays owed. `None`: the sum does not fit 64 bits.
+/// What payable lines come to where `owed_minor` of what the beneficiary owes may be withheld: the debt first, the rest is sent, and what
+/// the lines do not cover stays owed. `None`: the sum does not fit 64 bits.
 #[must_use]
 pub fn sum(lines: &[Line], owed_minor: i64) -> Option<Sum> {
     let payable = lines.iter().filter(|line| line.reason.is_none());

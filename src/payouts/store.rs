@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::rules::{Line, Sum};
 use super::{Audit, Held, PayoutState};
 use crate::access::Scope;
-use crate::base::{Code, Error, Result};
+use crate::base::{Code, Currency, Error, Result};
 use crate::db::{Conn, constraint_of, sql};
 use crate::rewards::Beneficiary;
 
@@ -201,6 +201,29 @@ pub(super) async fn open_alerts(
     .bind::<Array<SqlUuid>, _>(reward_ids)
     .get_result(conn)
     .await?;
+    Ok(row.value)
+}
+
+/// What was taken back of payouts of a beneficiary that are approved and neither paid nor failed, in minor units.
+pub(super) async fn unsettled_minor(
+    conn: &mut Conn,
+    scope: &Scope,
+    beneficiary: Beneficiary,
+    currency: Currency,
+) -> Result<i64> {
+    let row: CountRow =
+        sql("select coalesce(sum(l.amount_minor - (r.amount_minor - r.reversed_minor)), 0)::int8 as value
+         from payouts p
+         join payout_lines l on l.brand_id = p.brand_id and l.payout_id = p.id and l.is_live
+         join rewards r on r.brand_id = l.brand_id and r.id = l.reward_id
+         where p.brand_id = $1 and (p.beneficiary_creator_id = $2 or p.beneficiary_member_id = $3) and p.currency = $4
+           and p.state = 'APPROVED'")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Nullable<SqlUuid>, _>(beneficiary.creator_id())
+        .bind::<Nullable<SqlUuid>, _>(beneficiary.member_id())
+        .bind::<Text, _>(currency.to_string())
+        .get_result(conn)
+        .await?;
     Ok(row.value)
 }
 
