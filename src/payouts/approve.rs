@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::rules::{Facts, Line, Sum, needs_second, obstacle, sum};
+use super::rules::{ALONE_HOURS, Facts, Line, Sum, needs_second, obstacle, sum};
 use super::store::{self, LiveLine};
 use super::{Held, LineReason, PayoutState, audit, check_reason, nettable_minor};
 use crate::access::{Permission, Scope};
@@ -28,7 +29,7 @@ pub async fn approve(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, overri
     let payout = store::lock(conn, scope, id).await?;
     payout.expect(PayoutState::Draft, "approved")?;
     audit::require_whole(conn, scope).await?;
-    require_second(conn, scope, &payout).await?;
+    require_second(conn, scope, env, &payout).await?;
     let live = store::live_lines(conn, scope, id).await?;
     let lines = look_again(conn, scope, &payout, &live).await?;
     let kept_override = judge_alerts(conn, scope, &payout, &lines, override_reason).await?;
@@ -49,14 +50,20 @@ pub async fn approve(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, overri
     Ok(())
 }
 
-/// Refuses with FORBIDDEN where the key that made the payout approves it above the limit.
-async fn require_second(conn: &mut Conn, scope: &Scope, payout: &Held) -> Result<()> {
-    let limit_minor = brands::settings(conn, scope).await?.four_eyes_above_minor;
-    let is_own_currency = payout.currency == scope.currency;
-    if payout.created_by != scope.key_id || !needs_second(payout.gross_minor, limit_minor, is_own_currency) {
+/// Refuses with FORBIDDEN where the key that made the payout approves it above the limit, together with what it approved alone before:
+/// many small payouts are one big one.
+async fn require_second(conn: &mut Conn, scope: &Scope, env: &Env, payout: &Held) -> Result<()> {
+    if payout.created_by != scope.key_id {
         return Ok(());
     }
-    let message = "The key that made this payout may not approve it: let somebody else do so, with a key of their own.";
+    let limit_minor = brands::settings(conn, scope).await?.four_eyes_above_minor;
+    let since = env.now() - TimeDelta::hours(ALONE_HOURS);
+    let alone_minor = store::approved_alone_minor(conn, scope, since).await?;
+    let gross_minor = payout.gross_minor.saturating_add(alone_minor);
+    if !needs_second(gross_minor, limit_minor, payout.currency == scope.currency) {
+        return Ok(());
+    }
+    let message = "The key that made this payout may not approve it, or has approved too much of its own in a day: let somebody else do so.";
     Err(Error::refused(Code::Forbidden, &["payoutId"], message))
 }
 

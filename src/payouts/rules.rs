@@ -5,6 +5,9 @@ use uuid::Uuid;
 use super::LineReason;
 use crate::rewards::RewardState;
 
+/// How long what a key has approved of its own payouts counts against the limit up to which it may.
+pub const ALONE_HOURS: i64 = 24;
+
 /// What is known of a reward when a sheet is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -94,8 +97,8 @@ pub fn sheet(
     Some((lines, Sum::default()))
 }
 
-/// Whether the one who made a payout may not approve it: above the limit, and always in another currency than the brand's, since
-/// nothing here knows what that is worth.
+/// Whether the one who made a payout may not approve it: above the limit, with what it approved alone in the [`ALONE_HOURS`] before, and
+/// always in another currency than the brand's, since nothing here knows what that is worth.
 #[must_use]
 pub fn needs_second(gross_minor: i64, four_eyes_above_minor: i64, is_own_currency: bool) -> bool {
     !is_own_currency || gross_minor > four_eyes_above_minor

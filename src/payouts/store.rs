@@ -204,6 +204,21 @@ pub(super) async fn open_alerts(
     Ok(row.value)
 }
 
+/// What the bearer's key has both made and approved since a moment, in minor units of the brand's own currency. What failed counts too: it
+/// was sent, for all that is known here.
+pub(super) async fn approved_alone_minor(conn: &mut Conn, scope: &Scope, since: DateTime<Utc>) -> Result<i64> {
+    let row: CountRow =
+        sql("select least(coalesce(sum(gross_minor), 0), 9223372036854775807)::int8 as value from payouts
+         where brand_id = $1 and approved_by = $2 and created_by = approved_by and currency = $3 and approved_at > $4")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Nullable<SqlUuid>, _>(scope.key_id)
+        .bind::<Text, _>(scope.currency.to_string())
+        .bind::<Timestamptz, _>(since)
+        .get_result(conn)
+        .await?;
+    Ok(row.value)
+}
+
 /// What was taken back of payouts of a beneficiary that are approved and neither paid nor failed, in minor units.
 pub(super) async fn unsettled_minor(
     conn: &mut Conn,

@@ -1,6 +1,9 @@
 //! What would have gone wrong unseen: each is a way in which money was lost, sent twice or sent too soon.
 
-use super::{Desk, creator, usd};
+use chrono::TimeDelta;
+use grapevine::base::Code;
+
+use super::{Desk, code, creator, usd};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_of_a_payout_that_may_yet_fail_is_withheld_from_no_other() {
@@ -26,4 +29,24 @@ async fn what_was_taken_back_of_a_payout_that_may_yet_fail_is_withheld_from_no_o
     let second = desk.payout(drafted).await;
     assert_eq!((second.netted, second.amount), (usd(60), usd(0)));
     assert_eq!(desk.standing(creator(2)).await, (0, 100, 40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_small_payouts_of_one_key_are_one_big_one() {
+    let desk = Desk::open().await;
+    desk.execute("insert into brand_settings (brand_id, changed_at, four_eyes_above_minor) select id, created_at, 100 from brands").await;
+    let mut drafts = Vec::new();
+    for (number, minor) in [(1, 60), (2, 40), (3, 1), (4, 100)] {
+        desk.earn(creator(number), minor).await;
+        drafts.push(desk.draft(creator(number)).await);
+    }
+    desk.try_approve_as(&desk.maker, drafts[0], None).await.unwrap();
+    desk.try_approve_as(&desk.maker, drafts[1], None).await.unwrap();
+    assert_eq!(code(desk.try_approve_as(&desk.maker, drafts[2], None).await), Some(Code::Forbidden));
+    // What is said to have failed was in the provider's hands.
+    desk.try_fail(drafts[0]).await.unwrap();
+    assert_eq!(code(desk.try_approve_as(&desk.maker, drafts[2], None).await), Some(Code::Forbidden));
+    desk.try_approve(drafts[2]).await.unwrap();
+    desk.advance(TimeDelta::hours(24));
+    desk.try_approve_as(&desk.maker, drafts[3], None).await.unwrap();
 }
