@@ -19,11 +19,14 @@ use crate::db::Conn;
 use crate::journeys::{Conversion, Decision};
 use crate::ledger;
 
-/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
+/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed. What is new counts its escrow
+/// from `heard_at`, when we had the first of what may have changed them, where that was after the conversion: who is credited with a sale of
+/// long ago waits as long as everybody.
 pub async fn settle_commissions(
     conn: &mut Conn,
     scope: &Scope,
     now: DateTime<Utc>,
+    heard_at: DateTime<Utc>,
     book: &PolicyBook,
     attributed: &[Attributed],
     decisions: &HashMap<Uuid, Decision>,
@@ -48,7 +51,7 @@ pub async fn settle_commissions(
         });
         let wanted = wanted.unwrap_or_default();
         let (more, less) = difference(book, one, &wanted, &stands, decisions);
-        claims.extend(more);
+        claims.extend(more.into_iter().map(|claim| Claim { recorded_at: claim.recorded_at.max(heard_at), ..claim }));
         reversals.extend(less);
     }
     let mut changed = take_back(conn, scope, now, &reversals).await?;

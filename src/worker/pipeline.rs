@@ -53,7 +53,8 @@ pub(super) async fn process(
     let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
     let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
-    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
+    let heard_at = batch.iter().map(|logged| logged.recorded_at).min().unwrap_or(now);
+    owed.extend(rewards::settle_commissions(conn, scope, now, heard_at, book, &sold.attributed, &decisions).await?);
 
     // Tell the world, last: the brand's outbox is locked from here to the commit.
     events::quarantine(conn, scope, &sales.refused).await?;

@@ -2,8 +2,10 @@
 
 use chrono::TimeDelta;
 use grapevine::base::Code;
+use serde_json::json;
 
 use super::{Desk, code, creator, usd};
+use crate::graphql::world::{at, tell};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_taken_back_of_a_payout_that_may_yet_fail_is_withheld_from_no_other() {
@@ -49,4 +51,25 @@ async fn many_small_payouts_of_one_key_are_one_big_one() {
     desk.try_approve(drafts[2]).await.unwrap();
     desk.advance(TimeDelta::hours(24));
     desk.try_approve_as(&desk.maker, drafts[3], None).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_credited_late_with_an_old_sale_waits_as_long_as_everybody() {
+    let desk = Desk::open().await;
+    let (clicked_at, sold_at) = (at(&desk, -60), at(&desk, -50));
+    let sale = json!({"event_type": "conversion", "anonymous_id": "phone", "order_id": "o1", "conversion_value": "30.00", "campaign": "launch",
+        "timestamp": sold_at});
+    tell(&desk, vec![sale]).await;
+    desk.advance(TimeDelta::days(5));
+    let click =
+        json!({"event_type": "click", "link_token": "link-1", "anonymous_id": "phone", "timestamp": clicked_at});
+    tell(&desk, vec![click]).await;
+    let states = "select state as text from rewards where kind = 'COMMISSION'";
+    assert_eq!(desk.texts(states).await, ["ESCROWED"]);
+    desk.advance(TimeDelta::days(2));
+    desk.drain().await;
+    assert_eq!(desk.texts(states).await, ["ESCROWED"]);
+    desk.advance(TimeDelta::days(1));
+    desk.drain().await;
+    assert_eq!(desk.texts(states).await, ["AVAILABLE"]);
 }
