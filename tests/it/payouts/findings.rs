@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use grapevine::base::Code;
+use grapevine::rewards::RewardState;
 use serde_json::json;
 
 use super::{Desk, code, creator, usd};
@@ -72,4 +73,19 @@ async fn who_is_credited_late_with_an_old_sale_waits_as_long_as_everybody() {
     desk.advance(TimeDelta::days(1));
     desk.drain().await;
     assert_eq!(desk.texts(states).await, ["AVAILABLE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_confirmed_fraud_earned_is_released_by_nobody() {
+    let desk = Desk::open().await;
+    let reward = desk.try_issue(creator(1), 500).await.unwrap();
+    desk.refer("eve", &[reward]).await;
+    desk.raise_alert(1, "eve", None).await;
+    assert_eq!(code(desk.try_release(reward).await), Some(Code::FraudBlocked));
+    desk.execute("update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at").await;
+    assert_eq!(code(desk.try_release(reward).await), Some(Code::FraudBlocked));
+    desk.advance(TimeDelta::days(3));
+    desk.drain().await;
+    assert_eq!(desk.reward(reward).await.state, RewardState::Reversed);
+    assert_eq!((desk.standing(creator(1)).await, desk.budget().await), ((0, 0, 0), 1_000_000));
 }
