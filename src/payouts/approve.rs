@@ -105,12 +105,12 @@ async fn judge_alerts<'a>(
     override_reason: Option<&'a str>,
 ) -> Result<Option<&'a str>> {
     let ids: Vec<Uuid> = payable(lines).map(|line| line.reward_id).collect();
-    let count = store::open_alerts(conn, scope, payout.beneficiary, &ids).await?;
+    let count = store::weighing_alerts(conn, scope, payout.beneficiary, &ids).await?;
     if count == 0 || override_reason.is_some() {
         return Ok(override_reason.filter(|_| count > 0));
     }
     let message = format!(
-        "{count} open fraud alerts weigh on this payout: review them first, or pass overrideReason with the reason to pay all the same."
+        "{count} fraud alerts weigh on this payout, open ones or confirmed ones about the beneficiary itself: review those that are open, or pass overrideReason with the reason to pay all the same."
     );
     Err(Error::refused(Code::FraudBlocked, &["payoutId"], message))
 }

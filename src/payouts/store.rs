@@ -181,8 +181,9 @@ struct CountRow {
     value: i64,
 }
 
-/// Open alerts that would profit the beneficiary, are about it, or are about the referee of one of these rewards.
-pub(super) async fn open_alerts(
+/// Open alerts that would profit the beneficiary, are about it, or are about the referee of one of these rewards; and those about the
+/// beneficiary's own sign-up that were confirmed: a review that finds fraud lifts nothing.
+pub(super) async fn weighing_alerts(
     conn: &mut Conn,
     scope: &Scope,
     beneficiary: Beneficiary,
@@ -192,6 +193,8 @@ pub(super) async fn open_alerts(
              select id from fraud_alerts where brand_id = $1 and creator_id = $2 and state = 'OPEN'
              union
              select id from fraud_alerts where brand_id = $1 and member_id = $3 and state = 'OPEN'
+             union
+             select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $3 and state = 'CONFIRMED'
              union
              select f.id from rewards r join fraud_alerts f on f.brand_id = r.brand_id and f.subject_kind = 'member' and f.subject_id = r.referee_id
              where r.brand_id = $1 and r.id = any ($4) and f.state = 'OPEN') found")

@@ -89,3 +89,19 @@ async fn what_a_confirmed_fraud_earned_is_released_by_nobody() {
     assert_eq!(desk.reward(reward).await.state, RewardState::Reversed);
     assert_eq!((desk.standing(creator(1)).await, desk.budget().await), ((0, 0, 0), 1_000_000));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_confirm_that_a_beneficiary_is_a_fraud_does_not_free_its_payout() {
+    let desk = Desk::open().await;
+    let eve = desk.join("eve").await;
+    desk.earn(eve, 500).await;
+    let id = desk.draft(eve).await;
+    // Eve's own sign-up is what the alert is about.
+    desk.raise_alert(1, "eve", None).await;
+    desk.execute("update fraud_alerts set member_id = subject_id").await;
+    assert_eq!(code(desk.try_approve(id).await), Some(Code::FraudBlocked));
+    desk.execute("update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at").await;
+    assert_eq!(code(desk.try_approve(id).await), Some(Code::FraudBlocked));
+    desk.try_approve_as(&desk.checker, id, Some("It was her brother.")).await.unwrap();
+    assert_eq!(desk.payout(id).await.override_reason.as_deref(), Some("It was her brother."));
+}
