@@ -22,7 +22,13 @@ pub(super) struct NewEndpointRow<'a> {
     pub created_at: DateTime<Utc>,
 }
 
-/// Adds an endpoint that hears of everything from now on. False: the brand has as many as it may.
+/// Holds the brand to the end of the transaction: endpoints are counted and made one after the other.
+pub(super) async fn hold_brand(conn: &mut Conn, scope: &Scope) -> Result<()> {
+    sql("select from brands where id = $1 for no key update").bind::<SqlUuid, _>(scope.brand_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Adds an endpoint that hears of everything from now on. False: the brand has as many as it may. Call [`hold_brand`] before.
 pub(super) async fn insert_endpoint(
     conn: &mut Conn,
     scope: &Scope,

@@ -105,3 +105,17 @@ async fn to_confirm_that_a_beneficiary_is_a_fraud_does_not_free_its_payout() {
     desk.try_approve_as(&desk.checker, id, Some("It was her brother.")).await.unwrap();
     assert_eq!(desk.payout(id).await.override_reason.as_deref(), Some("It was her brother."));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_crowd_of_requests_makes_more_endpoints_than_a_brand_may_have() {
+    let desk = &Desk::open().await;
+    let create = "mutation($url: URL!) { createWebhookEndpoint(input: {url: $url, kinds: [\"payout.*\"]}) { userErrors { code } } }";
+    let asked = (0..24).map(|number| async move {
+        let made = desk.data(create, json!({ "url": format!("https://shop.example/{number}") })).await;
+        made["createWebhookEndpoint"]["userErrors"][0]["code"].as_str().map(ToOwned::to_owned)
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    let refused = answers.iter().filter(|answer| answer.as_deref() == Some("LIMIT_REACHED")).count();
+    assert_eq!((refused, answers.iter().flatten().count()), (8, 8), "{answers:?}");
+    assert_eq!(desk.sql_count("select count(*) from webhook_endpoints").await, 16);
+}
