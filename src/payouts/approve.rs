@@ -2,7 +2,7 @@
 //! is taken back later is owed by the beneficiary and never taken out of what was promised. An approval never pays more than the sheet
 //! showed: what was taken back or confirmed as fraud since is left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -14,6 +14,7 @@ use crate::access::{Permission, Scope};
 use crate::base::{Code, Env, Error, Result};
 use crate::brands;
 use crate::db::Conn;
+use crate::fraud;
 use crate::ledger::{self, Books, Bucket, Transfer, TransferKind};
 use crate::outbox::{self, Topic};
 use crate::rewards::{self, Standing};
@@ -32,7 +33,7 @@ pub async fn approve(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, overri
     require_second(conn, scope, env, &payout).await?;
     let live = store::live_lines(conn, scope, id).await?;
     let lines = look_again(conn, scope, &payout, &live).await?;
-    let kept_override = judge_alerts(conn, scope, &payout, &lines, override_reason).await?;
+    let kept_override = judge_alerts(conn, scope, &payout, &live, &lines, override_reason).await?;
     let campaigns: HashMap<Uuid, Uuid> = live.iter().map(|line| (line.reward_id, line.campaign_id)).collect();
     let sum = pay(conn, scope, env, &payout, &lines, &campaigns).await?;
     let (now, by) = (env.now(), scope.key_id);
@@ -101,16 +102,21 @@ async fn judge_alerts<'a>(
     conn: &mut Conn,
     scope: &Scope,
     payout: &Held,
+    live: &[LiveLine],
     lines: &[Line],
     override_reason: Option<&'a str>,
 ) -> Result<Option<&'a str>> {
     let ids: Vec<Uuid> = payable(lines).map(|line| line.reward_id).collect();
-    let count = store::weighing_alerts(conn, scope, payout.beneficiary, &ids).await?;
+    let paid: HashSet<Uuid> = ids.iter().copied().collect();
+    let conversions = live.iter().filter(|line| paid.contains(&line.reward_id)).filter_map(|line| line.conversion_id);
+    let conversion_ids: Vec<Uuid> = conversions.collect();
+    let count = store::weighing_alerts(conn, scope, payout.beneficiary, &ids).await?
+        + fraud::reads::confirmed_on_credits(conn, scope, &conversion_ids).await?;
     if count == 0 || override_reason.is_some() {
         return Ok(override_reason.filter(|_| count > 0));
     }
     let message = format!(
-        "{count} fraud alerts weigh on this payout, open ones or confirmed ones about the beneficiary itself: review those that are open, or pass overrideReason with the reason to pay all the same."
+        "{count} fraud alerts weigh on this payout, open ones, or confirmed ones about the beneficiary or what it is credited with: review those that are open, take back what is not earned, or pass overrideReason with the reason to pay all the same."
     );
     Err(Error::refused(Code::FraudBlocked, &["payoutId"], message))
 }

@@ -153,6 +153,8 @@ pub(super) struct LiveLine {
     pub reward_id: Uuid,
     #[diesel(sql_type = SqlUuid)]
     pub campaign_id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub conversion_id: Option<Uuid>,
     #[diesel(sql_type = BigInt)]
     pub granted_minor: i64,
     #[diesel(sql_type = BigInt)]
@@ -163,7 +165,7 @@ pub(super) struct LiveLine {
 
 /// The lines that a payout pays, in their order.
 pub(super) async fn live_lines(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Vec<LiveLine>> {
-    let rows = sql("select l.reward_id, r.campaign_id, l.granted_minor, l.amount_minor,
+    let rows = sql("select l.reward_id, r.campaign_id, r.conversion_id, l.granted_minor, l.amount_minor,
                 exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
                                and f.subject_id = r.referee_id and f.state = 'CONFIRMED') as is_fraud_confirmed
          from payout_lines l join rewards r on r.brand_id = l.brand_id and r.id = l.reward_id

@@ -119,3 +119,24 @@ async fn no_crowd_of_requests_makes_more_endpoints_than_a_brand_may_have() {
     assert_eq!((refused, answers.iter().flatten().count()), (8, 8), "{answers:?}");
     assert_eq!(desk.sql_count("select count(*) from webhook_endpoints").await, 16);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_confirm_that_touches_were_a_fraud_does_not_free_what_they_earned() {
+    let desk = Desk::open().await;
+    desk.execute(
+        "update campaign_policies set fraud = fraud || '{\"velocity_per_hour\": 1, \"signals\": [{\"name\": \"VELOCITY\", \"weight_ppm\": 400000, \"mode\": \"ON\"}]}'",
+    )
+    .await;
+    let click = |minutes: i64| json!({"event_type": "click", "link_token": "link-1", "anonymous_id": "phone", "ip": "192.0.2.7", "timestamp": at(&desk, minutes)});
+    let sale = json!({"event_type": "conversion", "anonymous_id": "phone", "order_id": "o1", "conversion_value": "30.00", "timestamp": at(&desk, -10)});
+    tell(&desk, vec![click(-17), click(-16), click(-15), sale]).await;
+    assert_eq!(desk.sql_count("select count(*) from touchpoints where decision = 'REVIEW'").await, 2);
+    desk.advance(TimeDelta::days(4));
+    desk.drain().await;
+    let id = desk.draft(creator(1)).await;
+    assert_eq!(desk.payout(id).await.gross, usd(300));
+    assert_eq!(code(desk.try_approve(id).await), Some(Code::FraudBlocked));
+    desk.execute("update fraud_alerts set state = 'CONFIRMED', reviewed_at = raised_at").await;
+    assert_eq!(code(desk.try_approve(id).await), Some(Code::FraudBlocked));
+    desk.try_approve_as(&desk.checker, id, Some("One click was honest.")).await.unwrap();
+}
