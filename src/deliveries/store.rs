@@ -363,8 +363,9 @@ pub(super) async fn send_again(conn: &mut Conn, scope: &Scope, query: &ReplayQue
     Ok(())
 }
 
-pub(super) async fn forget(conn: &mut Conn, scope: &Scope, before: DateTime<Utc>, limit: i64) -> Result<()> {
-    sql("delete from webhook_deliveries
+/// Returns how many it was.
+pub(super) async fn forget(conn: &mut Conn, scope: &Scope, before: DateTime<Utc>, limit: i64) -> Result<usize> {
+    let count = sql("delete from webhook_deliveries
          where brand_id = $1 and (endpoint_id, seq) in (
              select endpoint_id, seq from webhook_deliveries
              where brand_id = $1 and created_at < $2 and state <> 'PENDING' order by created_at limit $3)")
@@ -373,5 +374,5 @@ pub(super) async fn forget(conn: &mut Conn, scope: &Scope, before: DateTime<Utc>
     .bind::<BigInt, _>(limit)
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(count)
 }

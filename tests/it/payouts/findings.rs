@@ -140,3 +140,18 @@ async fn to_confirm_that_touches_were_a_fraud_does_not_free_what_they_earned() {
     assert_eq!(code(desk.try_approve(id).await), Some(Code::FraudBlocked));
     desk.try_approve_as(&desk.checker, id, Some("One click was honest.")).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn however_much_an_endpoint_was_told_it_is_forgotten_in_time() {
+    let desk = Desk::open().await;
+    let create = "mutation { createWebhookEndpoint(input: {url: \"https://shop.example/\", kinds: [\"payout.*\"]}) { userErrors { code } } }";
+    desk.data(create, json!({})).await;
+    desk.execute(
+        "insert into webhook_deliveries (brand_id, endpoint_id, seq, message_id, kind, payload, state, attempt_count, delivered_at, created_at)
+         select brand_id, id, n, id, 'payout.paid', '{}', 'DELIVERED', 1, created_at, created_at from webhook_endpoints, generate_series(1, 25000) n",
+    )
+    .await;
+    desk.advance(TimeDelta::days(31));
+    desk.courier.forget(&desk.scope).await.unwrap();
+    assert_eq!(desk.sql_count("select count(*) from webhook_deliveries").await, 0);
+}
