@@ -1,6 +1,8 @@
 //! The life of an event, on one page. Everything here happens for a whole batch of one brand, in a few statements per step, inside the
 //! transaction that also moves the position: it all happens once, or not at all.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -53,7 +55,8 @@ pub(super) async fn process(
     let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
     let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
-    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
+    let new_ids: HashSet<Uuid> = batch.iter().map(|logged| logged.id).collect();
+    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &new_ids, &decisions).await?);
 
     // Tell the world, last: the brand's outbox is locked from here to the commit.
     events::quarantine(conn, scope, &sales.refused).await?;

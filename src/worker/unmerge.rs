@@ -1,6 +1,8 @@
 //! A merge of two people is undone: who they were credited with is judged again, and the ledger moves by the difference. It happens between two
 //! batches of the brand's shard, so that a replay of the log finds its place.
 
+use std::collections::HashSet;
+
 use chrono::DateTime;
 use uuid::Uuid;
 
@@ -34,7 +36,8 @@ pub(super) async fn apply(conn: &mut Conn, scope: &Scope, ruling: &MergeRuling) 
     let sold = sales::attribute(conn, scope, now, book, &Sales::default(), reopened).await?;
     let buyers = pipeline::buyers(&sold.attributed);
     let decisions = fraud::decisions_on(conn, scope, &buyers, &[]).await?;
-    let owed = rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?;
+    let owed =
+        rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &HashSet::new(), &decisions).await?;
     let mut changed: Vec<(Topic, Uuid)> = owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
     changed.extend(sold.changed.into_iter().map(|id| (Topic::AttributionChanged, id)));
     outbox::append(conn, scope, now, &changed).await?;
