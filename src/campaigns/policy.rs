@@ -105,6 +105,9 @@ pub struct RewardPolicy {
     pub referee_minor: Option<i64>,
     /// Rewards that one beneficiary can earn in one UTC day; `None` is no cap.
     pub per_member_per_day_max: Option<i32>,
+    /// Rewards that one beneficiary can earn from the campaign in all; `None` is no cap.
+    #[serde(default)]
+    pub per_member_max: Option<i32>,
     /// Days between the reward and its release; 0 releases at once.
     pub escrow_days: i32,
 }
@@ -177,6 +180,7 @@ impl Default for RewardPolicy {
             tiers: Vec::new(),
             referee_minor: None,
             per_member_per_day_max: None,
+            per_member_max: None,
             escrow_days: 14,
         }
     }

@@ -81,6 +81,7 @@ pub struct RewardDraft {
     pub tiers: Option<Vec<TierDraft>>,
     pub referee: Option<Option<Money>>,
     pub per_member_per_day_max: Option<Option<i32>>,
+    pub per_member_max: Option<Option<i32>>,
     pub escrow_days: Option<i32>,
 }
 
@@ -248,12 +249,16 @@ fn apply_reward(checks: &mut Checks, current: &RewardPolicy, draft: &RewardDraft
         tiers: draft.tiers.as_ref().map_or_else(|| current.tiers.clone(), |tiers| to_tiers(checks, tiers, currency)),
         referee_minor,
         per_member_per_day_max: draft.per_member_per_day_max.unwrap_or(current.per_member_per_day_max),
+        per_member_max: draft.per_member_max.unwrap_or(current.per_member_max),
         escrow_days: draft.escrow_days.unwrap_or(current.escrow_days),
     };
     checks.within(policy.activation_threshold, 1, 1_000, &["reward", "activationThreshold"]);
     checks.within(policy.escrow_days, 0, 365, &["reward", "escrowDays"]);
     if let Some(max) = policy.per_member_per_day_max {
         checks.within(max, 1, MILLION, &["reward", "maxPerMemberPerDay"]);
+    }
+    if let Some(max) = policy.per_member_max {
+        checks.within(max, 1, MILLION, &["reward", "maxPerMember"]);
     }
     policy
 }
@@ -350,6 +355,7 @@ mod tests {
         draft.attribution.model_conversions_min = Some(0);
         draft.attribution.upline_ppm = Some(vec![900_000, 100_001]);
         draft.reward.escrow_days = Some(-1);
+        draft.reward.per_member_max = Some(Some(0));
         draft.fraud.review_score_ppm = Some(600_000);
         check(
             &draft,
@@ -359,6 +365,7 @@ mod tests {
                 "attribution.modelConversionsMin",
                 "attribution.upline",
                 "reward.escrowDays",
+                "reward.maxPerMember",
                 "fraud.reviewScore",
             ],
         );

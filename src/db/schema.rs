@@ -633,6 +633,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    reward_totals (brand_id, campaign_id, beneficiary_id) {
+        brand_id -> Uuid,
+        campaign_id -> Uuid,
+        beneficiary_id -> Uuid,
+        granted_count -> Int4,
+        policy_version -> Int4,
+    }
+}
+
+diesel::table! {
     rewards (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,

@@ -2,6 +2,7 @@
 
 use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 
+use super::campaign_changes::to_change;
 use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
 use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
 use crate::base::limits::UPLINE_DEGREES_MAX;
@@ -73,8 +74,10 @@ pub struct RewardPolicy {
     pub tiers: Vec<RewardTier>,
     /// What the referee gets at the same activation.
     pub referee_reward: Option<Money>,
-    /// Rewards that one beneficiary can earn in one UTC day; null is no cap.
+    /// Rewards for activations that one member can earn in one UTC day; null is no cap.
     pub max_per_member_per_day: Option<i32>,
+    /// Rewards for activations that one member can earn from the campaign in all; null is no cap.
+    pub max_per_member: Option<i32>,
     /// Days between the reward and its release; 0 releases at once.
     pub escrow_days: i32,
 }
@@ -107,6 +110,7 @@ impl RewardPolicy {
             tiers: tiers.collect(),
             referee_reward: policy.referee_minor.map(money),
             max_per_member_per_day: policy.per_member_per_day_max,
+            max_per_member: policy.per_member_max,
             escrow_days: policy.escrow_days,
         }
     }
@@ -217,8 +221,11 @@ pub struct RewardPolicyInput {
     tiers: Option<Vec<RewardTierInput>>,
     /// What the referee gets at the same activation; null takes it away.
     referee_reward: MaybeUndefined<MoneyInput>,
-    /// Rewards that one beneficiary can earn in one UTC day; null takes the cap away.
+    /// Rewards for activations that one member can earn in one UTC day: 1 to 1000000; null takes the cap away.
     max_per_member_per_day: MaybeUndefined<i32>,
+    /// Rewards for activations that one member can earn from the campaign in all, those of before included: 1 to 1000000; null takes the
+    /// cap away.
+    max_per_member: MaybeUndefined<i32>,
     /// Days between the reward and its release, 0 to 365; the default is 14.
     escrow_days: Option<i32>,
 }
@@ -310,11 +317,8 @@ fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
         activation_threshold: input.activation_threshold,
         tiers,
         referee,
-        per_member_per_day_max: match input.max_per_member_per_day {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(max) => Some(Some(max)),
-        },
+        per_member_per_day_max: to_change(input.max_per_member_per_day),
+        per_member_max: to_change(input.max_per_member),
         escrow_days: input.escrow_days,
     })
 }

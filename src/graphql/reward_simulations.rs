@@ -40,6 +40,8 @@ pub struct SimulateRewardPolicyInput {
 pub enum RewardDenial {
     /// The budget has not as much left, or is in another currency.
     BudgetExhausted,
+    /// The beneficiary had as many rewards from the campaign as the policy allows.
+    CampaignCap,
     /// The campaign had not begun, or was over.
     CampaignNotRunning,
     /// The creator is paused or banned.
@@ -145,6 +147,7 @@ impl From<&Simulation> for RewardPolicySimulation {
 fn denial(reason: RewardReason) -> Option<RewardDenial> {
     match reason {
         RewardReason::BudgetExhausted => Some(RewardDenial::BudgetExhausted),
+        RewardReason::CampaignCap => Some(RewardDenial::CampaignCap),
         RewardReason::CampaignNotRunning => Some(RewardDenial::CampaignNotRunning),
         RewardReason::CreatorNotActive => Some(RewardDenial::CreatorNotActive),
         RewardReason::DailyCap => Some(RewardDenial::DailyCap),

@@ -187,6 +187,7 @@ pub(super) fn claim(
         recorded_at: conversion.recorded_at,
         escrow_days: policies.reward.escrow_days,
         per_day_max: None,
+        in_campaign_max: None,
         decision,
         is_running: facts.is_running(conversion.occurred_at),
         is_limited: facts.is_limited,

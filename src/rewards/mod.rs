@@ -2,6 +2,7 @@
 //! Money moves on the ledger in the same transaction. It never judges fraud: it reads the decision.
 //! Start with `trigger.rs` (what makes a reward) and `grant.rs` (what may be paid).
 
+mod caps;
 mod commission;
 mod grant;
 mod lines;
@@ -47,6 +48,7 @@ text_enum! {
     /// Why a reward was denied or taken back.
     RewardReason {
         BudgetExhausted = "BUDGET_EXHAUSTED",
+        CampaignCap = "CAMPAIGN_CAP",
         CampaignNotRunning = "CAMPAIGN_NOT_RUNNING",
         CreatorNotActive = "CREATOR_NOT_ACTIVE",
         DailyCap = "DAILY_CAP",
@@ -117,6 +119,8 @@ pub struct Claim {
     pub recorded_at: DateTime<Utc>,
     pub escrow_days: i32,
     pub per_day_max: Option<i32>,
+    /// Rewards for activations that the beneficiary may be granted by the campaign in all.
+    pub in_campaign_max: Option<i32>,
     /// The decision on the referee.
     pub decision: Decision,
     /// Whether the campaign paid for what happened when it happened.

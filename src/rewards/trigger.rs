@@ -120,6 +120,7 @@ pub(super) fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: D
         recorded_at: trigger.recorded_at,
         escrow_days: reward.escrow_days,
         per_day_max: reward.per_member_per_day_max,
+        in_campaign_max: reward.per_member_max,
         decision,
         is_running: trigger.facts.is_running(trigger.occurred_at),
         is_limited: trigger.facts.is_limited,

@@ -13,7 +13,7 @@ use super::redis_lost::flush;
 use crate::support::TestApp;
 
 /// Every table that follows from the log.
-const DERIVED: [&str; 21] = [
+const DERIVED: [&str; 22] = [
     "attribution_records",
     "conversions",
     "data_driven_models",
@@ -33,6 +33,7 @@ const DERIVED: [&str; 21] = [
     "people",
     "refunds",
     "reward_caps",
+    "reward_totals",
     "rewards",
     "touchpoints",
 ];
@@ -43,7 +44,7 @@ const FORGET: &str = "
     set session_replication_role = replica;
     delete from attribution_records; delete from conversions; delete from data_driven_weights; delete from data_driven_models; delete from fraud_alerts; delete from fraud_assessments;
     delete from identities; delete from identity_merges; delete from member_activity_days; delete from member_downlines; delete from members; delete from outbox;
-    delete from people; delete from refunds; delete from reward_caps; delete from rewards; delete from touchpoints;
+    delete from people; delete from refunds; delete from reward_caps; delete from reward_totals; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
     delete from ledger_chains;
     update ledger_transfers set chain_seq = null, chain_hash = null;

@@ -143,6 +143,7 @@ impl Desk {
             recorded_at: now,
             escrow_days: 0,
             per_day_max: None,
+            in_campaign_max: None,
             decision: Decision::Allow,
             is_running: true,
             is_limited: true,
