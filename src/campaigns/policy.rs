@@ -108,6 +108,9 @@ pub struct RewardPolicy {
     /// Rewards that one beneficiary can earn from the campaign in all; `None` is no cap.
     #[serde(default)]
     pub per_member_max: Option<i32>,
+    /// The least that a payout must send for it to pay rewards of this campaign, in minor units of the campaign's currency.
+    #[serde(default)]
+    pub payout_minimum_minor: Option<i64>,
     /// Days between the reward and its release; 0 releases at once.
     pub escrow_days: i32,
 }
@@ -181,6 +184,7 @@ impl Default for RewardPolicy {
             referee_minor: None,
             per_member_per_day_max: None,
             per_member_max: None,
+            payout_minimum_minor: None,
             escrow_days: 14,
         }
     }

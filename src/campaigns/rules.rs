@@ -82,6 +82,7 @@ pub struct RewardDraft {
     pub referee: Option<Option<Money>>,
     pub per_member_per_day_max: Option<Option<i32>>,
     pub per_member_max: Option<Option<i32>>,
+    pub payout_minimum: Option<Option<Money>>,
     pub escrow_days: Option<i32>,
 }
 
@@ -243,6 +244,10 @@ fn apply_reward(checks: &mut Checks, current: &RewardPolicy, draft: &RewardDraft
         Some(referee) => referee.map(|money| in_currency(checks, money, currency, &["reward", "refereeReward"])),
         None => current.referee_minor,
     };
+    let payout_minimum_minor = match &draft.payout_minimum {
+        Some(minimum) => minimum.map(|money| in_currency(checks, money, currency, &["reward", "minimumPayout"])),
+        None => current.payout_minimum_minor,
+    };
     let policy = RewardPolicy {
         kind: draft.kind.unwrap_or(current.kind),
         activation_threshold: draft.activation_threshold.unwrap_or(current.activation_threshold),
@@ -250,6 +255,7 @@ fn apply_reward(checks: &mut Checks, current: &RewardPolicy, draft: &RewardDraft
         referee_minor,
         per_member_per_day_max: draft.per_member_per_day_max.unwrap_or(current.per_member_per_day_max),
         per_member_max: draft.per_member_max.unwrap_or(current.per_member_max),
+        payout_minimum_minor,
         escrow_days: draft.escrow_days.unwrap_or(current.escrow_days),
     };
     checks.within(policy.activation_threshold, 1, 1_000, &["reward", "activationThreshold"]);
@@ -260,6 +266,9 @@ fn apply_reward(checks: &mut Checks, current: &RewardPolicy, draft: &RewardDraft
     if let Some(max) = policy.per_member_max {
         checks.within(max, 1, MILLION, &["reward", "maxPerMember"]);
     }
+    let is_above_zero = policy.payout_minimum_minor.is_none_or(|minimum| minimum > 0);
+    let message = "Pass an amount above zero, or null to pay out any.";
+    checks.hold(is_above_zero, &["reward", "minimumPayout", "amount"], message);
     policy
 }
 
@@ -369,6 +378,18 @@ mod tests {
                 "fraud.reviewScore",
             ],
         );
+    }
+
+    #[test]
+    fn a_minimum_of_payouts_is_above_zero_in_the_campaigns_currency() {
+        let with = |minor, currency: &str| {
+            let mut draft = PoliciesDraft::default();
+            draft.reward.payout_minimum = Some(Some(Money::new(minor, currency.parse().unwrap())));
+            draft
+        };
+        check(&with(1, "USD"), &[]);
+        check(&with(0, "USD"), &["reward.minimumPayout.amount"]);
+        check(&with(1, "EUR"), &["reward.minimumPayout"]);
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub struct RewardPolicy {
     pub max_per_member_per_day: Option<i32>,
     /// Rewards for activations that one member can earn from the campaign in all; null is no cap.
     pub max_per_member: Option<i32>,
+    /// The least that a payout must send, in all, for it to pay rewards of this campaign; null is no minimum.
+    pub minimum_payout: Option<Money>,
     /// Days between the reward and its release; 0 releases at once.
     pub escrow_days: i32,
 }
@@ -111,6 +113,7 @@ impl RewardPolicy {
             referee_reward: policy.referee_minor.map(money),
             max_per_member_per_day: policy.per_member_per_day_max,
             max_per_member: policy.per_member_max,
+            minimum_payout: policy.payout_minimum_minor.map(money),
             escrow_days: policy.escrow_days,
         }
     }
@@ -226,6 +229,9 @@ pub struct RewardPolicyInput {
     /// Rewards for activations that one member can earn from the campaign in all, those of before included: 1 to 1000000; null takes the
     /// cap away.
     max_per_member: MaybeUndefined<i32>,
+    /// The least that a payout must send, in all, for it to pay rewards of this campaign, above zero in its currency; until then they wait.
+    /// Of this and of the `minimum` of `createPayout` the larger holds. Null takes it away.
+    minimum_payout: MaybeUndefined<MoneyInput>,
     /// Days between the reward and its release, 0 to 365; the default is 14.
     escrow_days: Option<i32>,
 }
@@ -307,11 +313,11 @@ pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDra
 
 fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
     let tiers = input.tiers.map(|tiers| tiers.into_iter().enumerate().map(tier_draft).collect()).transpose()?;
-    let referee = match input.referee_reward {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(money) => Some(Some(money.to_money(&["reward", "refereeReward"])?)),
+    let money = |money: MaybeUndefined<MoneyInput>, field: &str| {
+        let read = |money: MoneyInput| money.to_money(&["reward", field]);
+        to_change(money).map(|money| money.map(read).transpose()).transpose()
     };
+    let referee = money(input.referee_reward, "refereeReward")?;
     Ok(RewardDraft {
         kind: input.kind.map(Into::into),
         activation_threshold: input.activation_threshold,
@@ -319,6 +325,7 @@ fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
         referee,
         per_member_per_day_max: to_change(input.max_per_member_per_day),
         per_member_max: to_change(input.max_per_member),
+        payout_minimum: money(input.minimum_payout, "minimumPayout")?,
         escrow_days: input.escrow_days,
     })
 }
