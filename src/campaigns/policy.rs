@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CampaignObjective;
+use super::{ActivationRule, CampaignObjective};
 use crate::text_enum;
 
 text_enum! {
@@ -100,6 +100,9 @@ pub struct RewardPolicy {
     pub kind: RewardKind,
     /// The activation of a referee that pays: 1 is the first.
     pub activation_threshold: i32,
+    /// Which events count as activations; `None`: those that senders call so.
+    #[serde(default)]
+    pub activation: Option<ActivationRule>,
     pub tiers: Vec<RewardTier>,
     /// What the referee gets at the same activation, in minor units of the campaign's currency.
     pub referee_minor: Option<i64>,
@@ -180,6 +183,7 @@ impl Default for RewardPolicy {
         Self {
             kind: RewardKind::Credit,
             activation_threshold: 1,
+            activation: None,
             tiers: Vec::new(),
             referee_minor: None,
             per_member_per_day_max: None,

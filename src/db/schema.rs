@@ -218,6 +218,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_properties (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        properties -> Jsonb,
+    }
+}
+
+diesel::table! {
     event_rulings (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,

@@ -7,7 +7,9 @@ use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
 use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
 use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::base::{self, Currency, Error, Result};
-use crate::campaigns::{self, AttributionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft};
+use crate::campaigns::{
+    self, ActivationDraft, AttributionDraft, ConditionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft,
+};
 use crate::fraud::SignalName;
 
 /// How conversions are attributed.
@@ -70,6 +72,8 @@ pub struct RewardPolicy {
     pub kind: RewardKind,
     /// The activation of a referee that pays: 1 is the first.
     pub activation_threshold: i32,
+    /// Which events count as activations; null: those that senders call so.
+    pub activation: Option<ActivationRule>,
     /// What each degree earns, the nearest first. Empty: nothing.
     pub tiers: Vec<RewardTier>,
     /// What the referee gets at the same activation.
@@ -109,6 +113,7 @@ impl RewardPolicy {
             version,
             kind: policy.kind.into(),
             activation_threshold: policy.activation_threshold,
+            activation: policy.activation.as_ref().map(ActivationRule::new),
             tiers: tiers.collect(),
             referee_reward: policy.referee_minor.map(money),
             max_per_member_per_day: policy.per_member_per_day_max,
@@ -117,6 +122,59 @@ impl RewardPolicy {
             escrow_days: policy.escrow_days,
         }
     }
+}
+
+/// Which events of a referee count as activations.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct ActivationRule {
+    /// The names under which they are sent: any of them.
+    pub event_names: Vec<String>,
+    /// What they must say: all of it.
+    #[graphql(name = "where")]
+    pub conditions: Vec<PropertyCondition>,
+}
+
+/// What a property of an event must be.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct PropertyCondition {
+    /// The property's name: one of the event's `properties`, or of a conversion `conversion_value` or `currency`.
+    pub property: String,
+    /// How it is compared.
+    pub operator: PropertyOperator,
+    /// What with; null where nothing is compared.
+    pub value: Option<String>,
+}
+
+impl ActivationRule {
+    fn new(rule: &campaigns::ActivationRule) -> Self {
+        let condition = |condition: &campaigns::PropertyCondition| PropertyCondition {
+            property: condition.property.clone(),
+            operator: condition.operator.into(),
+            value: condition.value.clone(),
+        };
+        Self {
+            event_names: rule.event_names.iter().map(|name| name.as_str().to_owned()).collect(),
+            conditions: rule.conditions.iter().map(condition).collect(),
+        }
+    }
+}
+
+/// How a property is compared. Of one that is not there, ABSENT alone holds.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "campaigns::PropertyOperator")]
+pub enum PropertyOperator {
+    /// The same number, where both are numbers, or the same text.
+    Equals,
+    /// There, and not the same.
+    NotEquals,
+    /// A number that is not less.
+    AtLeast,
+    /// A number that is not more.
+    AtMost,
+    /// There, whatever it is.
+    Exists,
+    /// Not there.
+    Absent,
 }
 
 /// What counts as fraud.
@@ -220,6 +278,8 @@ pub struct RewardPolicyInput {
     kind: Option<RewardKind>,
     /// The activation of a referee that pays: 1 is the first, and the default.
     activation_threshold: Option<i32>,
+    /// Which events count as activations; null: those that senders call so, which is the default.
+    activation: MaybeUndefined<ActivationRuleInput>,
     /// What each degree earns.
     tiers: Option<Vec<RewardTierInput>>,
     /// What the referee gets at the same activation; null takes it away.
@@ -234,6 +294,28 @@ pub struct RewardPolicyInput {
     minimum_payout: MaybeUndefined<MoneyInput>,
     /// Days between the reward and its release, 0 to 365; the default is 14.
     escrow_days: Option<i32>,
+}
+
+/// Which events of a referee count as activations.
+#[derive(InputObject, Clone, Debug)]
+pub struct ActivationRuleInput {
+    /// The names under which they are sent, any of them: `click`, `view`, `install`, `open`, `signup`, `activation`, `conversion`. The
+    /// default is `activation`.
+    event_names: Option<Vec<String>>,
+    /// What they must say, all of it: at most 10 conditions. The default is nothing.
+    #[graphql(name = "where")]
+    conditions: Option<Vec<PropertyConditionInput>>,
+}
+
+/// What a property of an event must be.
+#[derive(InputObject, Clone, Debug)]
+pub struct PropertyConditionInput {
+    /// The property's name, in 1 to 64 bytes: one of the event's `properties`, or of a conversion `conversion_value` or `currency`.
+    property: String,
+    /// How it is compared.
+    operator: PropertyOperator,
+    /// What with, in at most 255 bytes; for AT_LEAST and AT_MOST a decimal number. Left out with EXISTS and ABSENT.
+    value: Option<String>,
 }
 
 /// What one degree earns: an amount at the activation, a share of each conversion, or both.
@@ -321,6 +403,7 @@ fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
     Ok(RewardDraft {
         kind: input.kind.map(Into::into),
         activation_threshold: input.activation_threshold,
+        activation: to_change(input.activation).map(|rule| rule.map(activation_draft)),
         tiers,
         referee,
         per_member_per_day_max: to_change(input.max_per_member_per_day),
@@ -328,6 +411,18 @@ fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
         payout_minimum: money(input.minimum_payout, "minimumPayout")?,
         escrow_days: input.escrow_days,
     })
+}
+
+fn activation_draft(input: ActivationRuleInput) -> ActivationDraft {
+    let condition = |input: PropertyConditionInput| ConditionDraft {
+        property: input.property,
+        operator: input.operator.into(),
+        value: input.value,
+    };
+    ActivationDraft {
+        event_names: input.event_names,
+        conditions: input.conditions.unwrap_or_default().into_iter().map(condition).collect(),
+    }
 }
 
 fn tier_draft((index, tier): (usize, RewardTierInput)) -> Result<TierDraft> {

@@ -2,6 +2,7 @@
 //! Money moves on the ledger in the same transaction. It never judges fraud: it reads the decision.
 //! Start with `trigger.rs` (what makes a reward) and `grant.rs` (what may be paid).
 
+mod activations;
 mod caps;
 mod commission;
 mod grant;

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::activations::{Reached, reached};
 use super::{Beneficiary, Claim, store};
 use crate::access::Scope;
 use crate::base::{Money, Result};
 use crate::campaigns::{CampaignFacts, Policies, PolicyBook};
 use crate::db::Conn;
-use crate::identity::Logged;
+use crate::identity::{Logged, Person};
 use crate::journeys::Decision;
 use crate::referrals::{Enrolment, Upline, uplines};
 
@@ -31,10 +32,12 @@ pub async fn activation_claims(
     scope: &Scope,
     book: &PolicyBook,
     batch: &[Logged],
+    people: &[Person],
     enrolment: &Enrolment,
     decisions: &HashMap<Uuid, Decision>,
 ) -> Result<Vec<Claim>> {
-    let mut triggers = triggers(book, batch, enrolment);
+    let reached = reached(conn, scope, book, batch, people, enrolment).await?;
+    let mut triggers = triggers(book, batch, enrolment, &reached);
     let asked: Vec<Uuid> = triggers.keys().copied().collect();
     for answered in store::answered_activations(conn, scope, &asked).await? {
         triggers.remove(&answered);
@@ -67,14 +70,14 @@ pub(super) async fn lines_above(
     Ok(above)
 }
 
-fn triggers<'a>(book: &'a PolicyBook, batch: &'a [Logged], enrolment: &Enrolment) -> BTreeMap<Uuid, Trigger<'a>> {
-    let reached = enrolment.activated.iter().map(|one| (one.index, one.member_id, one.count));
-    let late = enrolment.joined.iter().map(|one| {
-        let count = enrolment.seat(one.member_id).map_or(0, |seat| seat.activation_count);
-        (one.index, one.member_id, count)
-    });
+fn triggers<'a>(
+    book: &'a PolicyBook,
+    batch: &'a [Logged],
+    enrolment: &Enrolment,
+    reached: &[Reached],
+) -> BTreeMap<Uuid, Trigger<'a>> {
     let mut triggers = BTreeMap::new();
-    for (index, member_id, count) in reached.chain(late) {
+    for Reached { index, member_id, count } in reached.iter().copied() {
         let Some(seat) = enrolment.seat(member_id).filter(|seat| seat.signed_up_at.is_some()) else { continue };
         let Some(campaign_id) = seat.campaign_id else { continue };
         let (Some(facts), Some(policies), Some(logged)) =

@@ -34,6 +34,7 @@ pub(super) async fn process(
     let mut touches = touches(batch, people);
     let mut assessments = fraud::assess_touches(conn, scope, book, &mut touches).await?;
     journeys::record_touches(conn, scope, &touches).await?;
+    journeys::record_properties(conn, scope, &said(batch)).await?;
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
@@ -51,7 +52,7 @@ pub(super) async fn process(
 
     // What is owed for it?
     let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
-    let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
+    let claims = rewards::activation_claims(conn, scope, book, batch, people, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
     owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
 
@@ -72,6 +73,12 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
             Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
         })
         .collect()
+}
+
+/// What the batch says of what people did, beyond our vocabulary.
+fn said(batch: &[Logged]) -> Vec<(Uuid, serde_json::Value)> {
+    let said = |logged: &Logged| Some((logged.id, logged.event.properties.clone()?));
+    batch.iter().filter_map(said).collect()
 }
 
 /// A sign-up of before whose referrer came with this batch.

@@ -1,4 +1,4 @@
-//! What a reward policy says, from its input to the rows that follow: caps.
+//! What a reward policy says, from its input to the rows that follow: caps, and which events count.
 
 use futures_util::future::join_all;
 use grapevine::base::{Kind, Money};
@@ -136,4 +136,93 @@ async fn a_campaign_s_cap_is_exact_however_many_ask_at_once() {
     assert_eq!(app.sql_count(granted).await, 6);
     assert_eq!(app.sql_count("select count(*) from rewards where reason = 'CAMPAIGN_CAP'").await, 19);
     assert_eq!(app.sql_count("select granted_count::int8 as count from reward_totals").await, 6);
+}
+
+/// Whose activation earned Ann something, and with which event of theirs.
+const CAUSES: &str = "select m.external_id || ' ' || t.kind || ' ' || coalesce(e.properties ->> 'level', '') as text
+    from rewards r join members b on b.id = r.beneficiary_member_id and b.external_id = 'ann'
+    join members m on m.id = r.referee_id
+    join (select id, kind from touchpoints where kind <> 'CONVERSION' union all select id, 'CONVERSION' from conversions) t on t.id = r.cause_event_id
+    left join event_properties e on e.id = r.cause_event_id
+    where r.conversion_id is null order by 1";
+
+/// What a simulation of the policy in force grants, and what was granted in truth: rewards and cost.
+async fn simulated(app: &TestApp) -> [Value; 2] {
+    let query = "query($i: SimulateRewardPolicyInput!) { simulateRewardPolicy(input: $i) {
+        granted { rewards cost { amount } } actual { rewards cost { amount } } } }";
+    let input =
+        json!({ "campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "from": at(app, -20_000), "to": at(app, 1) });
+    let mut found = app.data(query, json!({ "i": input })).await["simulateRewardPolicy"].take();
+    [found["granted"].take(), found["actual"].take()]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_predicate_over_events_can_be_what_an_activation_is() {
+    let app = setting().await;
+    let rule = json!({ "eventNames": ["open", "activation"], "where": [
+        { "property": "level", "operator": "AT_LEAST", "value": "5" }, { "property": "plan", "operator": "NOT_EQUALS", "value": "free" }] });
+    let policy = json!({ "activation": rule, "activationThreshold": 2 });
+    assert_eq!(try_change(&app, policy.clone()).await, ["CONFLICT reward.activation.where"], "nothing is kept yet");
+    let keep =
+        "mutation { updateBrand(input: {keepProperties: true}) { brand { keepProperties } userErrors { code } } }";
+    assert_eq!(app.data(keep, json!({})).await["updateBrand"]["brand"]["keepProperties"], true);
+    change(&app, policy).await;
+    let shown = "{ campaign(slug: \"launch\") { rewardPolicy { activation { eventNames where { property operator value } } } } }";
+    assert_eq!(app.data(shown, json!({})).await["campaign"]["rewardPolicy"]["activation"], rule);
+
+    story(&app).await;
+    let open = |minutes: i64, properties: Value| json!({"event_type": "open", "user_id": "bob", "timestamp": at(&app, minutes), "properties": properties});
+    tell(&app, vec![open(-30, json!({ "level": 4, "plan": "pro" })), open(-29, json!({ "level": 9, "plan": "free" }))])
+        .await;
+    tell(&app, vec![open(-28, json!({ "level": 7 })), open(-27, json!({ "plan": "pro" }))]).await;
+    // One that counts, one of another name, and the second that counts.
+    tell(
+        &app,
+        vec![open(
+            -26,
+            json!({ "level": 5.0, "plan": "pro", "deep": { "level": 1 }, "big": 9_007_199_254_740_993_u64 }),
+        )],
+    )
+    .await;
+    let view = json!({"event_type": "view", "user_id": "bob", "timestamp": at(&app, -25), "properties": { "level": 9, "plan": "pro" }});
+    tell(&app, vec![view]).await;
+    assert_eq!(app.texts(CAUSES).await, Vec::<String>::new());
+    let second = json!({"event_type": "activation", "user_id": "bob", "timestamp": at(&app, -24), "properties": { "level": "10", "plan": "pro" }});
+    tell(&app, vec![second, open(-23, json!({ "level": 11, "plan": "pro" }))]).await;
+    assert_eq!(app.texts(CAUSES).await, ["bob ACTIVATION 10"]);
+    let kept = app.texts("select properties ->> 'big' as text from event_properties where properties ? 'big' and not properties ? 'deep'");
+    assert_eq!(kept.await, ["9007199254740993"], "every digit is kept, and nothing that is nested");
+
+    // Cat did it all before she joined: the sign-up is what activates her.
+    let early = |minutes: i64| json!({"event_type": "open", "anonymous_id": "cats", "timestamp": at(&app, minutes), "properties": { "level": 6, "plan": "pro" }});
+    tell(&app, vec![early(-20), early(-19), early(-18)]).await;
+    let signup = json!({"event_type": "signup", "user_id": "cat", "anonymous_id": "cats", "referrer_user_id": "ann", "timestamp": at(&app, -17)});
+    tell(&app, vec![signup]).await;
+    assert_eq!(app.texts(CAUSES).await, ["bob ACTIVATION 10", "cat SIGNUP "]);
+    let [granted, actual] = simulated(&app).await;
+    assert_eq!(granted, actual, "a simulation counts as the worker did");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sale_of_some_value_can_be_what_an_activation_is() {
+    let app = setting().await;
+    let rule = json!({ "eventNames": ["conversion"], "where": [
+        { "property": "conversion_value", "operator": "AT_LEAST", "value": "20" }, { "property": "currency", "operator": "EQUALS", "value": "USD" }] });
+    change(&app, json!({ "activation": rule })).await;
+    story(&app).await;
+    let sale = |order: &str, value: &str, currency: &str, minutes: i64| json!({"event_type": "conversion", "user_id": "bob", "order_id": order, "conversion_value": value, "currency": currency, "timestamp": at(&app, minutes)});
+    tell(&app, vec![sale("s1", "19.99", "USD", -9), sale("s2", "90", "EUR", -8)]).await;
+    assert_eq!(app.texts(CAUSES).await, Vec::<String>::new());
+    tell(&app, vec![sale("s3", "20", "USD", -7), sale("s4", "50", "USD", -6)]).await;
+    assert_eq!(app.texts(CAUSES).await, ["bob CONVERSION "]);
+    let paid = "select count(*) from rewards r join conversions c on c.id = r.cause_event_id
+                where r.conversion_id is null and c.order_id = 's3'";
+    assert_eq!(app.sql_count(paid).await, 2, "Ann's and Bob's own");
+    let [granted, actual] = simulated(&app).await;
+    assert_eq!(granted, actual);
+
+    // Null is what it was before: the activation that Bob once told of is the first, and he was paid already.
+    change(&app, json!({ "activation": null })).await;
+    tell(&app, vec![json!({"event_type": "activation", "user_id": "bob", "timestamp": at(&app, -5)})]).await;
+    assert_eq!(app.sql_count("select count(*) from rewards where kind = 'CREDIT'").await, 2);
 }
