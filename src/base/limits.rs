@@ -225,6 +225,8 @@ pub const ACTIVATION_CONDITIONS_MAX: usize = 10;
 pub const ACTS_PER_PERSON_MAX: i64 = 10_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Tiers of a reward policy, of all degrees.
+pub const REWARD_TIERS_MAX: usize = 50;
 /// Degrees of the referral up-line that an attribution policy may credit.
 pub const UPLINE_DEGREES_MAX: usize = 3;
 /// Conversions of one report: each is judged again under every model that is asked for.

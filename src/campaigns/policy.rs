@@ -127,6 +127,20 @@ pub struct RewardTier {
     pub amount_minor: Option<i64>,
     /// Millionths of the conversion's value.
     pub share_ppm: Option<i32>,
+    /// The least that the referee must have bought by the activation, in minor units of the campaign's currency.
+    #[serde(default)]
+    pub activation_value_min_minor: Option<i64>,
+    /// The least that the members who joined in the referee's week must have bought by then, on average.
+    #[serde(default)]
+    pub cohort_value_min_minor: Option<i64>,
+}
+
+impl RewardTier {
+    /// What it asks for: the referee's value, and its cohort's.
+    #[must_use]
+    pub fn asks(&self) -> (i64, i64) {
+        (self.activation_value_min_minor.unwrap_or(0), self.cohort_value_min_minor.unwrap_or(0))
+    }
 }
 
 /// What is fraud.

@@ -315,7 +315,13 @@ mod tests {
     fn tiers_name_each_degree_once_in_the_campaigns_currency() {
         let eur = Money::new(100, "EUR".parse().unwrap());
         let usd = Money::new(100, "USD".parse().unwrap());
-        let tier = |degree, amount, share_ppm| TierDraft { degree, amount, share_ppm };
+        let tier = |degree, amount, share_ppm| TierDraft {
+            degree,
+            amount,
+            share_ppm,
+            activation_value_min: None,
+            cohort_value_min: None,
+        };
         let with = |tiers| PoliciesDraft {
             reward: RewardDraft { tiers: Some(tiers), ..Default::default() },
             ..Default::default()

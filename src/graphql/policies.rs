@@ -5,7 +5,7 @@ use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 use super::campaign_changes::to_change;
 use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
 use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
-use crate::base::limits::UPLINE_DEGREES_MAX;
+use crate::base::limits::{REWARD_TIERS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{self, Currency, Error, Result};
 use crate::campaigns::{
     self, ActivationDraft, AttributionDraft, ConditionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft,
@@ -97,6 +97,10 @@ pub struct RewardTier {
     pub amount: Money,
     /// The share of each conversion's value, from 0 to 1.
     pub share_of_conversion: Option<f64>,
+    /// The least that the referee must have bought by its activation; null is anything.
+    pub minimum_activation_value: Option<Money>,
+    /// The least that the campaign's members who signed up in the referee's week must have bought by then, on average; null is anything.
+    pub minimum_cohort_value: Option<Money>,
 }
 
 impl RewardPolicy {
@@ -108,6 +112,8 @@ impl RewardPolicy {
             degree: i32::from(tier.degree),
             amount: money(tier.amount_minor.unwrap_or(0)),
             share_of_conversion: tier.share_ppm.map(from_ppm),
+            minimum_activation_value: tier.activation_value_min_minor.map(money),
+            minimum_cohort_value: tier.cohort_value_min_minor.map(money),
         });
         Self {
             version,
@@ -280,7 +286,8 @@ pub struct RewardPolicyInput {
     activation_threshold: Option<i32>,
     /// Which events count as activations; null: those that senders call so, which is the default.
     activation: MaybeUndefined<ActivationRuleInput>,
-    /// What each degree earns.
+    /// What each degree earns, at most 50. A degree may have several tiers if each asks for more than the one before: the last that is met
+    /// pays.
     tiers: Option<Vec<RewardTierInput>>,
     /// What the referee gets at the same activation; null takes it away.
     referee_reward: MaybeUndefined<MoneyInput>,
@@ -327,6 +334,11 @@ pub struct RewardTierInput {
     amount: Option<MoneyInput>,
     /// The share of each conversion's value, from 0 to 1 with at most 6 decimal places.
     share_of_conversion: Option<f64>,
+    /// The least that the referee must have bought by its activation, above zero in the campaign's currency; with an amount alone.
+    minimum_activation_value: Option<MoneyInput>,
+    /// The least that the campaign's members who signed up in the same week as the referee (UTC, from Monday) must have bought by the
+    /// activation, per member, above zero in the campaign's currency; with an amount alone.
+    minimum_cohort_value: Option<MoneyInput>,
 }
 
 /// What counts as fraud; what is left out stays, or is the default.
@@ -394,7 +406,10 @@ pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDra
 }
 
 fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
-    let tiers = input.tiers.map(|tiers| tiers.into_iter().enumerate().map(tier_draft).collect()).transpose()?;
+    let tiers = input
+        .tiers
+        .map(|tiers| tiers.into_iter().take(REWARD_TIERS_MAX + 1).enumerate().map(tier_draft).collect())
+        .transpose()?;
     let money = |money: MaybeUndefined<MoneyInput>, field: &str| {
         let read = |money: MoneyInput| money.to_money(&["reward", field]);
         to_change(money).map(|money| money.map(read).transpose()).transpose()
@@ -428,10 +443,13 @@ fn activation_draft(input: ActivationRuleInput) -> ActivationDraft {
 fn tier_draft((index, tier): (usize, RewardTierInput)) -> Result<TierDraft> {
     let index = index.to_string();
     let at = |field| ["reward", "tiers", index.as_str(), field];
+    let money = |money: Option<MoneyInput>, field| money.map(|money| money.to_money(&at(field))).transpose();
     Ok(TierDraft {
         degree: tier.degree,
-        amount: tier.amount.map(|amount| amount.to_money(&at("amount"))).transpose()?,
+        amount: money(tier.amount, "amount")?,
         share_ppm: tier.share_of_conversion.map(|share| to_ppm_32(share, &at("shareOfConversion"))).transpose()?,
+        activation_value_min: money(tier.minimum_activation_value, "minimumActivationValue")?,
+        cohort_value_min: money(tier.minimum_cohort_value, "minimumCohortValue")?,
     })
 }
 

@@ -50,6 +50,8 @@ pub enum RewardDenial {
     DailyCap,
     /// The referee is blocked as fraud.
     FraudBlocked,
+    /// The referee, or its cohort, had not bought as much as any tier of the degree asks for.
+    TierNotReached,
 }
 
 /// Some rewards of a simulation.
@@ -152,6 +154,7 @@ fn denial(reason: RewardReason) -> Option<RewardDenial> {
         RewardReason::CreatorNotActive => Some(RewardDenial::CreatorNotActive),
         RewardReason::DailyCap => Some(RewardDenial::DailyCap),
         RewardReason::FraudBlocked => Some(RewardDenial::FraudBlocked),
+        RewardReason::TierNotReached => Some(RewardDenial::TierNotReached),
         _ => None,
     }
 }

@@ -98,6 +98,9 @@ pub(super) fn denial(claim: &Claim, inactive: &HashSet<Uuid>, desk: &mut impl De
     if claim.beneficiary.creator_id().is_some_and(|id| inactive.contains(&id)) {
         return Some(RewardReason::CreatorNotActive);
     }
+    if !claim.is_reached {
+        return Some(RewardReason::TierNotReached);
+    }
     if let Some(cap) = desk.full(claim) {
         return Some(cap);
     }

@@ -67,6 +67,7 @@ pub async fn issue(conn: &mut Conn, scope: &Scope, env: &Env, input: NewReward) 
         decision: Decision::Allow,
         is_running: facts.is_running(env.now()),
         is_limited: facts.is_limited,
+        is_reached: true,
         reason: Some(input.reason),
     };
     let granted = grant(conn, scope, env.now(), vec![claim]).await?;

@@ -15,6 +15,7 @@ mod settle;
 pub mod simulation;
 mod store;
 mod trigger;
+mod worth;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -58,6 +59,7 @@ text_enum! {
         FraudConfirmed = "FRAUD_CONFIRMED",
         Refunded = "REFUNDED",
         Reattributed = "REATTRIBUTED",
+        TierNotReached = "TIER_NOT_REACHED",
     }
 }
 
@@ -127,6 +129,8 @@ pub struct Claim {
     /// Whether the campaign paid for what happened when it happened.
     pub is_running: bool,
     pub is_limited: bool,
+    /// Whether what its tier asks for was there.
+    pub is_reached: bool,
     pub reason: Option<String>,
 }
 

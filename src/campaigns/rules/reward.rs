@@ -2,7 +2,7 @@
 
 use super::{Checks, MILLION};
 use crate::base::limits::{
-    ACTIVATION_CONDITIONS_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX, REWARD_DEGREES_MAX,
+    ACTIVATION_CONDITIONS_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX, REWARD_DEGREES_MAX, REWARD_TIERS_MAX,
 };
 use crate::base::{Currency, Money};
 use crate::campaigns::activation::is_decimal;
@@ -29,6 +29,8 @@ pub struct TierDraft {
     pub degree: i32,
     pub amount: Option<Money>,
     pub share_ppm: Option<i32>,
+    pub activation_value_min: Option<Money>,
+    pub cohort_value_min: Option<Money>,
 }
 
 /// Which events count as activations, as somebody names them.
@@ -90,21 +92,16 @@ pub(super) fn apply(
 }
 
 fn to_tiers(checks: &mut Checks, drafts: &[TierDraft], currency: Currency) -> Vec<RewardTier> {
-    let degrees_max = i32::try_from(REWARD_DEGREES_MAX).unwrap_or(i32::MAX);
+    let is_short = drafts.len() <= REWARD_TIERS_MAX;
+    checks.hold(is_short, &["reward", "tiers"], format!("Pass at most {REWARD_TIERS_MAX} tiers."));
     let mut tiers: Vec<RewardTier> = Vec::new();
-    for (index, draft) in drafts.iter().enumerate() {
+    for (index, draft) in drafts.iter().take(REWARD_TIERS_MAX).enumerate() {
         let index = index.to_string();
-        let at = |field| ["reward", "tiers", index.as_str(), field];
-        checks.within(draft.degree, 1, degrees_max, &at("degree"));
-        let degree = i16::try_from(draft.degree).unwrap_or(0);
-        let is_first = tiers.iter().all(|tier| tier.degree != degree);
-        checks.hold(is_first, &at("degree"), "Pass each degree once.");
-        let is_share = draft.share_ppm.is_none_or(|share| (0..=MILLION).contains(&share));
-        checks.hold(is_share, &at("shareOfConversion"), "Pass a share from 0 to 1.");
-        let is_something = draft.amount.is_some() || draft.share_ppm.is_some();
-        checks.hold(is_something, &at("amount"), "Pass an amount, a share of the conversion, or both.");
-        let amount_minor = draft.amount.map(|money| in_currency(checks, money, currency, &at("amount")));
-        tiers.push(RewardTier { degree, amount_minor, share_ppm: draft.share_ppm });
+        let tier = to_tier(checks, draft, currency, &index);
+        let mut others = tiers.iter().filter(|other| other.degree == tier.degree);
+        let message = "Pass each degree once, or tiers of it of which any two differ in what they ask for, one of them asking for no less in both.";
+        checks.hold(others.all(|other| is_clear(&tier, other)), &["reward", "tiers", &index, "degree"], message);
+        tiers.push(tier);
     }
     let shares: i64 = tiers.iter().filter_map(|tier| tier.share_ppm).map(i64::from).sum();
     checks.hold(
@@ -112,8 +109,40 @@ fn to_tiers(checks: &mut Checks, drafts: &[TierDraft], currency: Currency) -> Ve
         &["reward", "tiers"],
         "Pass shares that sum to at most 1: more than the conversion cannot be owed.",
     );
-    tiers.sort_by_key(|tier| tier.degree);
+    // Within a degree each asks for more than the one before.
+    tiers.sort_by_key(|tier| (tier.degree, tier.asks()));
     tiers
+}
+
+fn to_tier(checks: &mut Checks, draft: &TierDraft, currency: Currency, index: &str) -> RewardTier {
+    let at = |field| ["reward", "tiers", index, field];
+    let degrees_max = i32::try_from(REWARD_DEGREES_MAX).unwrap_or(i32::MAX);
+    checks.within(draft.degree, 1, degrees_max, &at("degree"));
+    let is_share = draft.share_ppm.is_none_or(|share| (0..=MILLION).contains(&share));
+    checks.hold(is_share, &at("shareOfConversion"), "Pass a share from 0 to 1.");
+    let is_something = draft.amount.is_some() || draft.share_ppm.is_some();
+    checks.hold(is_something, &at("amount"), "Pass an amount, a share of the conversion, or both.");
+    let asks = draft.activation_value_min.is_some() || draft.cohort_value_min.is_some();
+    let message = "Leave the share out: a tier that asks for a value is judged at the activation, and pays an amount.";
+    checks.hold(!asks || draft.share_ppm.is_none(), &at("shareOfConversion"), message);
+    let mut minor = |money: Option<Money>, field, is_least: bool| {
+        let money = money?;
+        checks.hold(!is_least || money.minor > 0, &at(field), "Pass an amount above zero.");
+        Some(in_currency(checks, money, currency, &at(field)))
+    };
+    RewardTier {
+        degree: i16::try_from(draft.degree).unwrap_or(0),
+        amount_minor: minor(draft.amount, "amount", false),
+        share_ppm: draft.share_ppm,
+        activation_value_min_minor: minor(draft.activation_value_min, "minimumActivationValue", true),
+        cohort_value_min_minor: minor(draft.cohort_value_min, "minimumCohortValue", true),
+    }
+}
+
+/// Whether it is clear which of two tiers of one degree pays where both are met: one asks for more in one thing, and for less in none.
+fn is_clear(one: &RewardTier, other: &RewardTier) -> bool {
+    let (one, other) = (one.asks(), other.asks());
+    one != other && ((one.0 >= other.0 && one.1 >= other.1) || (one.0 <= other.0 && one.1 <= other.1))
 }
 
 fn in_currency(checks: &mut Checks, money: Money, currency: Currency, path: &[&str]) -> i64 {
@@ -237,5 +266,37 @@ mod tests {
             ],
         );
         check(&with(None, &[("a", Exists, None); 11]), &["reward.activation.where"]);
+    }
+
+    fn tier(degree: i32, activation: Option<i64>, cohort: Option<i64>) -> TierDraft {
+        let money = |minor: i64| Money::new(minor, "USD".parse().unwrap());
+        TierDraft {
+            degree,
+            amount: Some(money(1)),
+            share_ppm: None,
+            activation_value_min: activation.map(money),
+            cohort_value_min: cohort.map(money),
+        }
+    }
+
+    fn check_tiers(tiers: Vec<TierDraft>, expected: &[&str]) {
+        check(&RewardDraft { tiers: Some(tiers), ..Default::default() }, expected);
+    }
+
+    #[test]
+    fn tiers_of_one_degree_ask_for_more_one_after_the_other() {
+        let [plain, some, both, other] =
+            [tier(1, None, None), tier(1, Some(5), None), tier(1, Some(5), Some(9)), tier(1, None, Some(9))];
+        check_tiers(vec![both.clone(), plain.clone(), some.clone(), tier(2, Some(5), None)], &[]);
+        check_tiers(vec![plain.clone(), some.clone(), some.clone()], &["reward.tiers.2.degree"]);
+        // Where the referee has the one and its cohort the other, either could be meant.
+        check_tiers(vec![some.clone(), other], &["reward.tiers.1.degree"]);
+        check_tiers(vec![tier(1, Some(0), None)], &["reward.tiers.0.minimumActivationValue"]);
+        check_tiers(vec![tier(1, None, Some(0))], &["reward.tiers.0.minimumCohortValue"]);
+        check_tiers(vec![TierDraft { share_ppm: Some(1), ..some }], &["reward.tiers.0.shareOfConversion"]);
+        let euros = Some(Money::new(5, "EUR".parse().unwrap()));
+        check_tiers(vec![TierDraft { cohort_value_min: euros, ..plain }], &["reward.tiers.0.minimumCohortValue"]);
+        let ladder = (1..=51).map(|least| tier(1, Some(least), None)).collect();
+        check_tiers(ladder, &["reward.tiers"]);
     }
 }

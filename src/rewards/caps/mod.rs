@@ -160,6 +160,7 @@ mod tests {
             decision: Decision::Allow,
             is_running: true,
             is_limited: false,
+            is_reached: true,
             reason: None,
         }
     }

@@ -14,6 +14,7 @@ use super::activations::{is_meaningful, kinds};
 use super::commission::{Part, claim, wanted};
 use super::lines::{degrees_above, supposed_lines};
 use super::trigger::{Trigger, beneficiaries, claims_of, lines_above};
+use super::worth::{self, Asked, Moment};
 use super::{Claim, store as rewards};
 use crate::access::Scope;
 use crate::attribution::simulation::Progress;
@@ -196,6 +197,8 @@ async fn activation_claims(
     let degrees = question.policies.reward.tiers.iter().map(|tier| i32::from(tier.degree)).max();
     let above = lines_above(conn, scope, &ids, degrees.unwrap_or(0).max(1)).await?;
     let decisions = decisions_on(conn, scope, &ids, &[]).await?;
+    let asked: Vec<Asked<Moment>> = due.iter().map(|one| asked(facts, one)).collect();
+    let worths = worth::of_past(conn, scope, &question.policies.reward, &asked).await?;
     let mut claims = Vec::new();
     for one in due {
         let trigger = Trigger {
@@ -208,9 +211,15 @@ async fn activation_claims(
         };
         let line = beneficiaries(above.get(&one.member_id).map_or(&[], Vec::as_slice), one.creator_id);
         let decision = decisions.get(&one.member_id).copied().unwrap_or(Decision::Allow);
-        claims.extend(claims_of(&trigger, &line, decision).into_iter().map(|claim| (one.place(), claim)));
+        let worth = worths.get(&one.member_id).copied().unwrap_or_default();
+        claims.extend(claims_of(&trigger, &line, decision, worth).into_iter().map(|claim| (one.place(), claim)));
     }
     Ok(claims)
+}
+
+fn asked(facts: &CampaignFacts, one: &Activation) -> Asked<Moment> {
+    let place = Moment { recorded_at: one.recorded_at, occurred_at: one.occurred_at, event_id: one.event_id };
+    Asked { member_id: one.member_id, campaign_id: facts.id, currency: facts.currency, place }
 }
 
 async fn conversion_claims(

@@ -1,4 +1,5 @@
-//! What a reward policy says, from its input to the rows that follow: caps, and which events count.
+//! What a reward policy says, from its input to the rows that follow: caps, which events count, and what
+//! they are worth.
 
 use futures_util::future::join_all;
 use grapevine::base::{Kind, Money};
@@ -114,6 +115,7 @@ async fn a_campaign_s_cap_is_exact_however_many_ask_at_once() {
         decision: Decision::Allow,
         is_running: true,
         is_limited: true,
+        is_reached: true,
         reason: None,
     };
     let (app, claim) = (&app, &claim);
@@ -225,4 +227,82 @@ async fn a_first_sale_of_some_value_can_be_what_an_activation_is() {
     change(&app, json!({ "activation": null })).await;
     tell(&app, vec![json!({"event_type": "activation", "user_id": "bob", "timestamp": at(&app, -5)})]).await;
     assert_eq!(app.sql_count("select count(*) from rewards where kind = 'CREDIT'").await, 2);
+}
+
+/// What Ann was granted or denied for whom, in cents.
+const EARNED: &str = "select m.external_id || ' ' || r.amount_minor || coalesce(' ' || r.reason, '') as text
+    from rewards r join members b on b.id = r.beneficiary_member_id and b.external_id = 'ann'
+    join members m on m.id = r.referee_id where r.conversion_id is null order by 1";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_referee_pays_the_highest_tier_that_it_and_its_cohort_have_reached_by_then() {
+    let app = setting().await;
+    let usd = |amount: &str| json!({ "amount": amount, "currency": "USD" });
+    let tier = |amount: &str, activation: Option<&str>, cohort: Option<&str>| json!({ "degree": 1, "amount": usd(amount), "minimumActivationValue": activation.map(usd), "minimumCohortValue": cohort.map(usd) });
+    let unclear = json!({ "tiers": [tier("1", Some("20"), None), tier("5", None, Some("20"))] });
+    assert_eq!(try_change(&app, unclear).await, ["INVALID reward.tiers.1.degree"]);
+    let ladder = json!([tier("9", Some("20"), Some("40")), tier("1", None, None), tier("5", Some("20"), None)]);
+    change(&app, json!({ "refereeReward": null, "tiers": ladder })).await;
+    let shown = "{ campaign(slug: \"launch\") { rewardPolicy { tiers { amount { amount } minimumActivationValue { amount } minimumCohortValue { amount } } } } }";
+    let shown = app.data(shown, json!({})).await["campaign"]["rewardPolicy"]["tiers"].take();
+    assert_eq!(
+        shown[0],
+        json!({ "amount": { "amount": "1.00" }, "minimumActivationValue": null, "minimumCohortValue": null })
+    );
+    assert_eq!(shown[2]["minimumCohortValue"]["amount"], "40.00", "the one that asks for most stands last: {shown:#}");
+
+    let event = |kind: &str, user: &str, minutes: i64| json!({"event_type": kind, "user_id": user, "timestamp": at(&app, minutes)});
+    let signup = |user: &str, minutes: i64| json!({"event_type": "signup", "user_id": user, "referrer_user_id": "ann", "timestamp": at(&app, minutes)});
+    let sale = |user: &str, value: &str, currency: &str, minutes: i64| {
+        json!({"event_type": "conversion", "user_id": user, "order_id": format!("{user}{minutes}"), "conversion_value": value,
+               "currency": currency, "timestamp": at(&app, minutes)})
+    };
+    let click =
+        json!({"event_type": "click", "link_token": "link-1", "anonymous_id": "phone", "timestamp": at(&app, -90)});
+    let mut ann = event("signup", "ann", -80);
+    ann["anonymous_id"] = json!("phone");
+    tell(&app, vec![click, ann]).await;
+    // What Bob buys after his activation comes too late for his own, in the same batch too.
+    let bob = vec![
+        signup("bob", -70),
+        sale("bob", "19.99", "USD", -69),
+        event("activation", "bob", -68),
+        sale("bob", "100", "USD", -67),
+    ];
+    tell(&app, bob).await;
+    // Cat's euros count nothing; with her dollars 139.99 are 46.66 for each of three.
+    tell(&app, vec![signup("cat", -60), sale("cat", "900", "EUR", -59)]).await;
+    tell(&app, vec![sale("cat", "20", "USD", -58), event("activation", "cat", -57)]).await;
+    // With Dan's it is one cent too little for each of four.
+    tell(&app, vec![signup("dan", -50), sale("dan", "20", "USD", -49), event("activation", "dan", -48)]).await;
+    assert_eq!(app.texts(EARNED).await, ["bob 100", "cat 900", "dan 500"]);
+    // Another week is another cohort.
+    app.advance(chrono::TimeDelta::days(8));
+    let eve = json!({"event_type": "signup", "user_id": "eve", "referrer_user_id": "ann", "timestamp": at(&app, -30)});
+    let order = json!({"event_type": "conversion", "user_id": "eve", "order_id": "eve", "conversion_value": "50", "timestamp": at(&app, -29)});
+    let active = json!({"event_type": "activation", "user_id": "eve", "timestamp": at(&app, -28)});
+    tell(&app, vec![eve, order, active]).await;
+    assert_eq!(app.texts(EARNED).await, ["bob 100", "cat 900", "dan 500", "eve 900"]);
+    let [granted, actual] = simulated(&app).await;
+    assert_eq!(granted, actual, "a simulation knows what was there by then");
+    assert_eq!(actual["rewards"], 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tier_that_is_not_reached_leaves_a_row_that_says_so_and_is_not_asked_again() {
+    let app = setting().await;
+    let tier = json!({ "degree": 1, "amount": { "amount": "5", "currency": "USD" }, "minimumActivationValue": { "amount": "20", "currency": "USD" } });
+    change(&app, json!({ "refereeReward": null, "tiers": [tier] })).await;
+    story(&app).await;
+    assert_eq!(app.texts(EARNED).await, ["bob 500 TIER_NOT_REACHED"]);
+    let sale = json!({"event_type": "conversion", "user_id": "bob", "order_id": "b", "conversion_value": "50", "timestamp": at(&app, -9)});
+    tell(&app, vec![sale, json!({"event_type": "activation", "user_id": "bob", "timestamp": at(&app, -8)})]).await;
+    assert_eq!(app.texts(EARNED).await, ["bob 500 TIER_NOT_REACHED"]);
+    let denied = "query($i: SimulateRewardPolicyInput!) { simulateRewardPolicy(input: $i) { denied { reason denied { rewards cost { amount } } } } }";
+    let input =
+        json!({ "campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "from": at(&app, -20_000), "to": at(&app, 1) });
+    assert_eq!(
+        app.data(denied, json!({ "i": input })).await["simulateRewardPolicy"]["denied"],
+        json!([{ "reason": "TIER_NOT_REACHED", "denied": { "rewards": 1, "cost": [{ "amount": "5.00" }] } }])
+    );
 }

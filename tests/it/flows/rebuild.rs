@@ -229,11 +229,14 @@ pub(super) fn differences(left: &Tables, right: &Tables) -> Vec<String> {
     found
 }
 
-/// A policy that counts by a rule, and what counters keep.
+/// A policy that counts by a rule, caps a campaign, and asks what referees and their cohorts have bought.
 const STRICTER: &str = r#"
     update brands set keeps_properties = true;
     update campaign_policies set reward = reward || '{"per_member_max": 3, "activation": {"event_names": ["activation", "conversion"],
-        "conditions": [{"property": "level", "operator": "AT_LEAST", "value": "2"}]}}';"#;
+        "conditions": [{"property": "level", "operator": "AT_LEAST", "value": "2"}]},
+        "tiers": [{"degree": 1, "amount_minor": 500, "share_ppm": 100000},
+                  {"degree": 1, "amount_minor": 7, "share_ppm": null, "activation_value_min_minor": 100, "cohort_value_min_minor": 50},
+                  {"degree": 2, "amount_minor": 50, "share_ppm": null}]}';"#;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_makes_the_same_rows_and_the_same_ledger_again() {

@@ -147,6 +147,7 @@ impl Desk {
             decision: Decision::Allow,
             is_running: true,
             is_limited: true,
+            is_reached: true,
             reason: None,
         };
         let claims: &Vec<Claim> = &(0..count).map(claim).collect();
