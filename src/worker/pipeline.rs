@@ -51,7 +51,8 @@ pub(super) async fn process(
     let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
 
     // What is owed for it?
-    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
+    let decisions =
+        fraud::decisions_on(conn, scope, &referees(book, &enrolment, &sold.attributed), &assessments).await?;
     let claims = rewards::activation_claims(conn, scope, book, batch, people, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
     owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
@@ -122,10 +123,18 @@ fn named_referrers(
 }
 
 /// The members whose honesty decides about rewards of this batch.
-fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
+fn referees(
+    book: &PolicyBook,
+    enrolment: &referrals::Enrolment,
+    attributed: &[crate::attribution::Attributed],
+) -> Vec<Uuid> {
     let members =
         enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
     let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
+    // By a rule, whatever somebody does may be the activation that pays.
+    if book.has_activation_rule() {
+        ids.extend(enrolment.of_event.iter().flatten());
+    }
     ids.sort_unstable();
     ids.dedup();
     ids

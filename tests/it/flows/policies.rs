@@ -203,6 +203,23 @@ async fn any_predicate_over_events_can_be_what_an_activation_is() {
     assert_eq!(app.texts(CAUSES).await, ["bob ACTIVATION 10", "cat SIGNUP "]);
     let [granted, actual] = simulated(&app).await;
     assert_eq!(granted, actual, "a simulation counts as the worker did");
+
+    // Whoever is blocked as fraud is so whatever event it is that activates.
+    tell(
+        &app,
+        vec![json!({"event_type": "signup", "user_id": "dan", "referrer_user_id": "ann", "timestamp": at(&app, -9)})],
+    )
+    .await;
+    app.execute(
+        "delete from fraud_assessments where subject_kind = 'member';
+         insert into fraud_assessments (brand_id, id, subject_kind, subject_id, campaign_id, member_id, policy_version, decision, score_ppm,
+                                        signals, assessed_at)
+         select brand_id, gen_random_uuid(), 'member', id, campaign_id, id, 1, 'BLOCK', 900000, '[]', now() from members where external_id = 'dan'",
+    )
+    .await;
+    let late = |minutes: i64| json!({"event_type": "open", "user_id": "dan", "timestamp": at(&app, minutes), "properties": { "level": 6, "plan": "pro" }});
+    tell(&app, vec![late(-8), late(-7)]).await;
+    assert_eq!(anns(&app).await[2], "dan REJECTED FRAUD_BLOCKED");
 }
 
 #[tokio::test(flavor = "multi_thread")]
