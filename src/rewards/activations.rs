@@ -56,6 +56,9 @@ pub(super) async fn reached(
     for answered in store::answered_activations(conn, scope, &ids).await? {
         candidates.remove(&answered);
     }
+    if candidates.is_empty() {
+        return Ok(reached);
+    }
     let kinds = kinds(candidates.values().map(|one| one.rule));
     let mut canonical_ids: Vec<Uuid> = candidates.values().map(|one| one.canonical_id).collect();
     canonical_ids.sort_unstable();

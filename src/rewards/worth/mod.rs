@@ -73,6 +73,10 @@ pub(super) async fn of_batch(
     enrolment: &Enrolment,
     triggers: &BTreeMap<Uuid, Trigger<'_>>,
 ) -> Result<HashMap<Uuid, Worth>> {
+    let asks = |policy: &RewardPolicy| asks_activation(policy) || asks_cohort(policy);
+    if !triggers.values().any(|trigger| asks(&trigger.policies.reward)) {
+        return Ok(HashMap::new());
+    }
     let mut places: BTreeMap<Uuid, i32> = BTreeMap::new();
     for (index, logged) in batch.iter().enumerate() {
         places.insert(logged.id, place(index)?);
@@ -91,8 +95,9 @@ pub(super) async fn of_batch(
             })
             .collect()
     };
-    let bought = store::bought_in_batch(conn, scope, &asked(asks_activation), &places).await?;
-    let averages = store::averages_in_batch(conn, scope, &asked(asks_cohort), &places).await?;
+    let (of_referees, of_cohorts) = (asked(asks_activation), asked(asks_cohort));
+    let bought = store::bought_in_batch(conn, scope, &of_referees, &places).await?;
+    let averages = store::averages_in_batch(conn, scope, &of_cohorts, &places).await?;
     Ok(together(bought, averages))
 }
 
