@@ -94,7 +94,8 @@ async fn a_campaign_s_cap_is_exact_however_many_ask_at_once() {
     story(&app).await;
     let ids =
         app.texts("select id::text as text from members where external_id in ('ann', 'bob') order by external_id");
-    let [ann, bob]: [Uuid; 2] = ids.await.iter().map(|id| id.parse().unwrap()).collect::<Vec<_>>().try_into().unwrap();
+    let [ann, bob]: [Uuid; 2] =
+        ids.await.iter().map(|id| id.parse().unwrap()).collect::<Vec<Uuid>>().try_into().unwrap();
     let now = app.now();
     let claim = |number: usize| Claim {
         key: format!("race:{number}"),
