@@ -36,6 +36,7 @@ pub(super) async fn process(
     let mut touches = touches(batch, people);
     let mut assessments = fraud::assess_touches(conn, scope, book, &mut touches).await?;
     journeys::record_touches(conn, scope, &touches).await?;
+    journeys::record_properties(conn, scope, &said(batch)).await?;
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
@@ -52,8 +53,9 @@ pub(super) async fn process(
     let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
 
     // What is owed for it?
-    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
-    let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
+    let decisions =
+        fraud::decisions_on(conn, scope, &referees(book, &enrolment, &sold.attributed), &assessments).await?;
+    let claims = rewards::activation_claims(conn, scope, book, batch, people, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
     let new_ids: HashSet<Uuid> = batch.iter().map(|logged| logged.id).collect();
     owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &new_ids, &decisions).await?);
@@ -75,6 +77,12 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
             Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
         })
         .collect()
+}
+
+/// What the batch says of what people did, beyond our vocabulary.
+fn said(batch: &[Logged]) -> Vec<(Uuid, serde_json::Value)> {
+    let said = |logged: &Logged| Some((logged.id, logged.event.properties.clone()?));
+    batch.iter().filter_map(said).collect()
 }
 
 /// A sign-up of before whose referrer came with this batch.
@@ -118,10 +126,18 @@ fn named_referrers(
 }
 
 /// The members whose honesty decides about rewards of this batch.
-fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
+fn referees(
+    book: &PolicyBook,
+    enrolment: &referrals::Enrolment,
+    attributed: &[crate::attribution::Attributed],
+) -> Vec<Uuid> {
     let members =
         enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
     let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
+    // By a rule, whatever somebody does may be the activation that pays.
+    if book.has_activation_rule() {
+        ids.extend(enrolment.of_event.iter().flatten());
+    }
     ids.sort_unstable();
     ids.dedup();
     ids
