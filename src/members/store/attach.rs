@@ -12,7 +12,9 @@ use super::tally::carry;
 use super::{Planted, count_referees, lock_forest, plant};
 use crate::access::Scope;
 use crate::base::Result;
+use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::db::{Conn, sql};
+use crate::marks;
 use crate::members::tally::{Gain, Sums};
 
 #[derive(QueryableByName)]
@@ -52,6 +54,8 @@ pub async fn attach(conn: &mut Conn, scope: &Scope, pairs: &[(Uuid, Uuid)], now:
             attached.push(id);
         }
     }
+    let levels = i32::try_from(UPLINE_DEGREES_MAX).unwrap_or(i32::MAX);
+    marks::mark_buyers(conn, scope, now, &attached, levels).await?;
     Ok(attached)
 }
 
