@@ -116,7 +116,8 @@ pub async fn attribute_targets(
     targets: Vec<Target>,
 ) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
     // Whether or not its records change: under another model it may come out differently.
-    marks::mark(conn, scope, now, targets.iter().map(|target| target.conversion.occurred_at)).await?;
+    let moments: Vec<DateTime<Utc>> = targets.iter().map(|target| target.conversion.occurred_at).collect();
+    marks::mark(conn, scope, now, &moments).await?;
     let ids: Vec<Uuid> = targets.iter().map(|target| target.conversion.id).collect();
     let standing = store::standing(conn, scope, &ids).await?;
     let previous = previous_conversions(conn, scope, &split_moments(bench.book, &targets)).await?;

@@ -150,7 +150,8 @@ pub async fn record_touches(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, 
         return Ok(());
     }
     store::insert_touches(conn, scope, touches).await?;
-    marks::mark(conn, scope, now, touches.iter().map(|touch| touch.occurred_at)).await?;
+    let moments: Vec<DateTime<Utc>> = touches.iter().map(|touch| touch.occurred_at).collect();
+    marks::mark(conn, scope, now, &moments).await?;
     let mut counts: BTreeMap<Uuid, LinkCounts> = BTreeMap::new();
     for touch in touches.iter().filter(|touch| touch.decision != Decision::Block) {
         let Some(link_id) = touch.link_id else { continue };
@@ -176,7 +177,7 @@ pub async fn name_referrers(
         return Ok(());
     }
     let moments = store::name_referrers(conn, scope, named).await?;
-    marks::mark(conn, scope, now, moments.into_iter()).await
+    marks::mark(conn, scope, now, &moments).await
 }
 
 /// Keeps conversions; returns the ids of those that are new. One whose order is known already is not kept.

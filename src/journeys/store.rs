@@ -72,10 +72,12 @@ pub(super) async fn name_referrers(
     scope: &Scope,
     named: &[(Uuid, Uuid, Option<Uuid>)],
 ) -> Result<Vec<DateTime<Utc>>> {
-    let rows: Vec<MomentRow> = sql("update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
+    let rows: Vec<MomentRow> = sql(
+        "update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
          from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, referrer_id, campaign_id)
          where t.brand_id = $1 and t.id = n.id and t.creator_id is null and t.referrer_id is null
-         returning t.occurred_at")
+         returning t.occurred_at",
+    )
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.0).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.1).collect::<Vec<_>>())
@@ -463,12 +465,8 @@ mod tests {
         let behind = |hours: i64| at(hours) + TimeDelta::microseconds(1);
         let (ann, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
         let moments = [(bob, at(100)), (ann, at(103)), (ann, at(100)), (ann, at(200)), (ann, at(103))];
-        let expected = [
-            (ann, at(90), at(100)),
-            (ann, behind(100), at(103)),
-            (ann, at(190), at(200)),
-            (bob, at(90), at(100)),
-        ];
+        let expected =
+            [(ann, at(90), at(100)), (ann, behind(100), at(103)), (ann, at(190), at(200)), (bob, at(90), at(100))];
         assert_eq!(stretches(&moments, TimeDelta::hours(10)), expected);
     }
 }

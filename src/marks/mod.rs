@@ -29,13 +29,8 @@ pub fn day_of(at: DateTime<Utc>) -> DateTime<Utc> {
 
 /// Marks the hours of these moments: of conversions whose credit may differ, of touches that are new or have another owner, of causes of rewards
 /// that cost something else. Marks are only added, so that nobody waits for anybody.
-pub async fn mark(
-    conn: &mut Conn,
-    scope: &Scope,
-    now: DateTime<Utc>,
-    moments: impl Iterator<Item = DateTime<Utc>> + Send,
-) -> Result<()> {
-    let hours: BTreeSet<DateTime<Utc>> = moments.map(hour_of).collect();
+pub async fn mark(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, moments: &[DateTime<Utc>]) -> Result<()> {
+    let hours: BTreeSet<DateTime<Utc>> = moments.iter().map(|at| hour_of(*at)).collect();
     if hours.is_empty() { Ok(()) } else { store::insert(conn, scope, now, hours.into_iter().collect()).await }
 }
 
@@ -48,7 +43,11 @@ pub async fn mark_buyers(
     member_ids: &[Uuid],
     level_count: i32,
 ) -> Result<()> {
-    if member_ids.is_empty() { Ok(()) } else { store::insert_of_buyers(conn, scope, now, member_ids, level_count).await }
+    if member_ids.is_empty() {
+        Ok(())
+    } else {
+        store::insert_of_buyers(conn, scope, now, member_ids, level_count).await
+    }
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ pub(super) async fn insert_rewards(
     .bind::<Array<Nullable<Timestamptz>>, _>(rows.iter().map(|row| row.releases_at).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    marks::mark(conn, scope, now, rows.iter().map(|row| row.triggered_at)).await
+    let moments: Vec<DateTime<Utc>> = rows.iter().map(|row| row.triggered_at).collect();
+    marks::mark(conn, scope, now, &moments).await
 }
 
 /// What a cap counts.
@@ -430,7 +431,8 @@ pub(super) async fn change(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, c
     .bind::<Array<Nullable<Text>>, _>(changes.iter().map(|change| change.reason.as_deref()).collect::<Vec<_>>())
     .load(conn)
     .await?;
-    marks::mark(conn, scope, now, moved.into_iter().map(|row| row.triggered_at)).await
+    let moments: Vec<DateTime<Utc>> = moved.into_iter().map(|row| row.triggered_at).collect();
+    marks::mark(conn, scope, now, &moments).await
 }
 
 #[derive(QueryableByName)]

@@ -26,12 +26,15 @@ pub(super) struct Judged<'a> {
 impl<'a> Judged<'a> {
     /// Judges a conversion under its policy with the overrides in place of what that says; one that names no campaign, under that of the latest
     /// touch that could count.
-    pub(super) fn new(book: &'a PolicyBook, overrides: Overrides, (conversion, previous_at, touches): Seen<'a>) -> Self {
+    pub(super) fn new(
+        book: &'a PolicyBook,
+        overrides: Overrides,
+        (conversion, previous_at, touches): Seen<'a>,
+    ) -> Self {
         let found = judging_policy(book, overrides, conversion, touches);
         let (campaign_id, policy) = found.map_or((None, None), |(id, policy)| (Some(id), Some(policy)));
         let journey = journey(conversion, previous_at);
-        let counts =
-            |touch: &&Touch| policy.as_ref().is_some_and(|policy| doubt(policy, &journey, touch).is_none());
+        let counts = |touch: &&Touch| policy.as_ref().is_some_and(|policy| doubt(policy, &journey, touch).is_none());
         let counted: Vec<&Touch> = touches.iter().filter(counts).collect();
         let ages = counted.iter().map(|touch| conversion.occurred_at - touch.occurred_at).collect();
         Self { conversion, campaign_id, policy, counted, ages }

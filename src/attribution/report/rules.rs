@@ -205,9 +205,8 @@ impl<'a> Tally<'a> {
         let dimension = self.question.dimension;
         let shown = |key: Key| dimension.shown(&key);
         let counted = judged.counted.iter();
-        let (path, keys): (Path, Vec<String>) = counted
-            .map(|touch| (shown(dimension.channel(touch)), shown(dimension.key(judged.at(), touch))))
-            .unzip();
+        let (path, keys): (Path, Vec<String>) =
+            counted.map(|touch| (shown(dimension.channel(touch)), shown(dimension.key(judged.at(), touch)))).unzip();
         self.paths.add_conversion(path.clone(), value_minor.unsigned_abs());
         self.waiting.push(Waiting { path, keys, value_minor });
     }

@@ -83,8 +83,8 @@ impl Uplines {
     pub(super) fn finish(self) -> (Vec<(i32, Degree)>, Total) {
         let members = self.members.iter().map(|ids| ids.len() as u64).zip(self.other_members);
         let degrees = (1..).zip(self.totals.into_iter().zip(members));
-        let degrees = degrees
-            .map(|(degree, (total, (own, other)))| (degree, Degree { total, member_count: own + other }));
+        let degrees =
+            degrees.map(|(degree, (total, (own, other)))| (degree, Degree { total, member_count: own + other }));
         (degrees.filter(|(_, degree)| degree.member_count > 0).collect(), self.unassigned)
     }
 }

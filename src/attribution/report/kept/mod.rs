@@ -27,14 +27,16 @@ use crate::db::Conn;
 use crate::marks::day_of;
 
 pub(super) use rules::Plan;
-use rules::{Keeper, Span, Sums};
+pub use rules::Span;
+use rules::{Keeper, Sums};
 
 /// How a question is answered. What is kept is what policies say, under models that divide each conversion for itself.
 pub(super) async fn plan(conn: &mut Conn, scope: &Scope, book: &PolicyBook, question: &Question) -> Result<Plan> {
     let time = (question.from, question.to);
-    let is_kept = question.overrides() == Overrides::default()
-        && !question.models.iter().any(|model| is_data_driven(*model));
-    let spans = if is_kept { reads::spans_within(conn, scope, book.lookback_hours_max(), time).await? } else { Vec::new() };
+    let is_kept =
+        question.overrides() == Overrides::default() && !question.models.iter().any(|model| is_data_driven(*model));
+    let spans =
+        if is_kept { reads::spans_within(conn, scope, book.lookback_hours_max(), time).await? } else { Vec::new() };
     Ok(Plan::new(time, spans))
 }
 

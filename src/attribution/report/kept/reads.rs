@@ -16,8 +16,8 @@ use crate::attribution::report::dimension::Dimension;
 use crate::attribution::report::rules::{Credit, KeptGroup, KeptWhole, Total};
 use crate::attribution::report::upline::Degree;
 use crate::attribution::walk::Stretch;
-use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::base::Result;
+use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::db::{Conn, sql};
 
 /// Whether a span `s` stands: nothing of it is marked, and what decided who judges its conversions is in force ($2: the longest window).
@@ -241,8 +241,7 @@ pub(super) async fn degrees(
     for row in rows {
         let place = usize::try_from(row.degree - 1).unwrap_or(usize::MAX);
         let Some(degree) = degrees.get_mut(place) else { continue };
-        degree.total =
-            Total { conversion_units: to_sum(&row.weight_units)?, value_minor: to_sum(&row.value_minor)? };
+        degree.total = Total { conversion_units: to_sum(&row.weight_units)?, value_minor: to_sum(&row.value_minor)? };
         degree.member_count = row.member_count.unsigned_abs();
     }
     Ok(degrees)
@@ -295,17 +294,18 @@ struct HourUplineRow {
 /// What is kept of these hours, as it was written.
 pub(super) async fn sums(conn: &mut Conn, scope: &Scope, hours: &[DateTime<Utc>]) -> Result<Sums> {
     let mut sums = Sums::default();
-    let rows: Vec<HourGroupRow> = sql("select starts_at, dimension, campaign_id, currency, key, touch_count, click_count, reward_count,
+    let rows: Vec<HourGroupRow> =
+        sql("select starts_at, dimension, campaign_id, currency, key, touch_count, click_count, reward_count,
                 cost_minor::text as cost_minor,
                 array[first_touch_units, last_touch_units, linear_units, time_decay_units, position_based_units,
                       weighted_last_touch_units]::text[] as units,
                 array[first_touch_minor, last_touch_minor, linear_minor, time_decay_minor, position_based_minor,
                       weighted_last_touch_minor]::text[] as minors
          from report_sums where brand_id = $1 and span = 'HOUR' and starts_at = any ($2)")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<Timestamptz>, _>(hours)
-    .load(conn)
-    .await?;
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<Timestamptz>, _>(hours)
+        .load(conn)
+        .await?;
     for HourGroupRow { starts_at, dimension, campaign_id, currency, group } in rows {
         let kept = GroupSums {
             touch_count: group.touch_count,
@@ -317,12 +317,13 @@ pub(super) async fn sums(conn: &mut Conn, scope: &Scope, hours: &[DateTime<Utc>]
         let dimension = Dimension::from_column(&dimension)?;
         sums.groups.insert((starts_at, dimension, campaign_id, currency, group.key), kept);
     }
-    let rows: Vec<HourWholeRow> = sql("select starts_at, campaign_id, currency, conversion_count, value_minor::text as value_minor
+    let rows: Vec<HourWholeRow> =
+        sql("select starts_at, campaign_id, currency, conversion_count, value_minor::text as value_minor
          from report_totals where brand_id = $1 and span = 'HOUR' and starts_at = any ($2)")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<Timestamptz>, _>(hours)
-    .load(conn)
-    .await?;
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<Timestamptz>, _>(hours)
+        .load(conn)
+        .await?;
     for HourWholeRow { starts_at, campaign_id, currency, whole } in rows {
         let kept = (whole.conversion_count, to_sum(&whole.value_minor)?);
         sums.wholes.insert((starts_at, campaign_id, currency), kept);
@@ -336,18 +337,18 @@ async fn uplines(
     scope: &Scope,
     hours: &[DateTime<Utc>],
 ) -> Result<BTreeMap<super::rules::UplineKey, Total>> {
-    let rows: Vec<HourUplineRow> = sql("select starts_at, campaign_id, currency, degree, member_id, weight_units::text as weight_units,
+    let rows: Vec<HourUplineRow> =
+        sql("select starts_at, campaign_id, currency, degree, member_id, weight_units::text as weight_units,
                 value_minor::text as value_minor
          from report_uplines where brand_id = $1 and span = 'HOUR' and starts_at = any ($2)")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<Timestamptz>, _>(hours)
-    .load(conn)
-    .await?;
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Array<Timestamptz>, _>(hours)
+        .load(conn)
+        .await?;
     rows.into_iter()
         .map(|row| {
             let key = (row.starts_at, row.campaign_id, row.currency, row.degree, row.member_id);
-            let total =
-                Total { conversion_units: to_sum(&row.weight_units)?, value_minor: to_sum(&row.value_minor)? };
+            let total = Total { conversion_units: to_sum(&row.weight_units)?, value_minor: to_sum(&row.value_minor)? };
             Ok((key, total))
         })
         .collect::<Result<BTreeMap<_, _>>>()
