@@ -137,7 +137,7 @@ async fn history(app: &TestApp, dice: &Dice, round: i64) {
         let order = format!("{round}-{number}");
         events.push(match dice.below(8) {
             0..4 => click(app, &user, 1 + dice.below(6), minutes),
-            4 => json!({"event_type": "refund", "order_id": format!("{}-{}", dice.below(round + 1), dice.below(40)), "refund_amount": "3.00", "timestamp": at(app, 0)}),
+            4 => json!({"event_type": "refund", "order_id": format!("{}-{}", dice.below(round + 1), dice.below(40)), "conversion_value": "3.00", "timestamp": at(app, 0)}),
             5 => json!({"event_type": "conversion", "user_id": user, "order_id": order, "conversion_value": "7.77", "currency": "EUR", "timestamp": at(app, minutes)}),
             _ => sale(app, &user, &order, minutes),
         });
@@ -182,7 +182,9 @@ async fn kept_sums_say_what_judging_anew_says_whatever_changes() {
     keep(&app).await;
     tell(
         &app,
-        vec![json!({"event_type": "refund", "order_id": "dan-1", "refund_amount": "5.00", "timestamp": at(&app, 0)})],
+        vec![
+            json!({"event_type": "refund", "order_id": "dan-1", "conversion_value": "5.00", "timestamp": at(&app, 0)}),
+        ],
     )
     .await;
     agree(&app, &dice, "a refund").await;
