@@ -75,12 +75,16 @@ pub async fn keep(conn: &mut Conn, scope: &Scope, quiet_since: DateTime<Utc>) ->
     if !store::take_turn(conn, scope).await? {
         return Ok(0);
     }
-    store::thin_marks(conn, scope).await?;
     let book = &mut PolicyBook::load(conn, scope).await?;
     let lookback_hours = book.lookback_hours_max();
     let hours = store::due_hours(conn, scope, quiet_since, lookback_hours).await?;
-    let Some(day) = hours.first().map(|hour| day_of(*hour)) else { return Ok(0) };
+    let Some(day) = hours.first().map(|hour| day_of(*hour)) else {
+        store::thin_marks(conn, scope).await?;
+        return Ok(0);
+    };
+    // Nothing is written before all is counted: a transaction that has written holds up who reads the log below it.
     let sums = count(conn, scope, book, &hours).await?;
+    store::thin_marks(conn, scope).await?;
     store::clear(conn, scope, day, &hours).await?;
     store::insert(conn, scope, &hours, lookback_hours, &sums).await?;
     store::roll_up(conn, scope, day).await?;
@@ -99,8 +103,11 @@ async fn count(conn: &mut Conn, scope: &Scope, book: &mut PolicyBook, hours: &[D
         }
     }
     let mut sums = keeper.finish();
-    store::add_touches(conn, scope, hours, &mut sums).await?;
-    store::add_costs(conn, scope, hours, &mut sums).await?;
+    // By hour, so that no statement takes longer the more happens in a day.
+    for hour in hours {
+        store::add_touches(conn, scope, *hour, &mut sums).await?;
+        store::add_costs(conn, scope, *hour, &mut sums).await?;
+    }
     Ok(sums)
 }
 
