@@ -91,7 +91,7 @@ pub async fn keep(conn: &mut Conn, scope: &Scope, quiet_since: DateTime<Utc>) ->
     Ok(hours.len())
 }
 
-/// What there is to keep of these hours, judged anew. Days that have several hours of them are read once.
+/// What there is to keep of these hours, judged anew.
 async fn count(conn: &mut Conn, scope: &Scope, book: &mut PolicyBook, hours: &[DateTime<Utc>]) -> Result<Sums> {
     let mut keeper = Keeper::default();
     let mut walk = Walk::over(hours.iter().map(|hour| (*hour, *hour + Span::Hour.length())));
