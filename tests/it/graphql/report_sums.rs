@@ -145,96 +145,97 @@ async fn history(app: &TestApp, dice: &Dice, round: i64) {
     tell(app, events).await;
 }
 
-/// Each change comes alone, after everything was kept. It fails without the marks of any of these: the conversions that are attributed
-/// (`attribute_targets`), new touches (`record_touches`), touches that get their owner (`name_referrers`), rewards that are issued
-/// (`insert_rewards`) or changed (`change`), members who are moved (`plant`); and where policies that were in force, or the
-/// longest window, no longer say that kept hours are stale.
-#[tokio::test(flavor = "multi_thread")]
-async fn kept_sums_say_what_judging_anew_says_whatever_changes() {
+/// A brand with a history of which everything is kept. Cat is below Bob, who waits for Ann, and bought. Eve bought ten days after her click, which
+/// is more than a week: no campaign judges that.
+async fn kept(dice: &Dice) -> TestApp {
     let app = setting().await;
-    let dice = Dice(SeededChance::from_seed(11));
     change_policy(&app, json!({ "upline": [0.5, 0.25, 0.125] })).await;
-    // Cat is below Bob, who waits for Ann. Eve buys ten days after her click, which is more than a week: nobody's campaign judges it.
-    tell(
-        &app,
-        vec![
-            signup(&app, "bob", Some("ann"), -12 * DAY),
-            signup(&app, "cat", Some("bob"), -11 * DAY),
-            click(&app, "cat", 2, -9 * DAY),
-            sale(&app, "cat", "cat-1", -8 * DAY),
-            click(&app, "eve", 3, -13 * DAY),
-            sale(&app, "eve", "eve-1", -3 * DAY),
-            click(&app, "dan", 1, -6 * DAY),
-            sale(&app, "dan", "dan-1", -5 * DAY),
-            click(&app, "guest", 4, -2 * DAY),
-            click(&app, "now", 5, 0),
-        ],
-    )
-    .await;
-    history(&app, &dice, 0).await;
-    agree(&app, &dice, "nothing is kept").await;
+    let story = vec![
+        signup(&app, "bob", Some("ann"), -12 * DAY),
+        signup(&app, "cat", Some("bob"), -11 * DAY),
+        click(&app, "cat", 2, -9 * DAY),
+        sale(&app, "cat", "cat-1", -8 * DAY),
+        click(&app, "eve", 3, -13 * DAY),
+        sale(&app, "eve", "eve-1", -3 * DAY),
+        click(&app, "dan", 1, -6 * DAY),
+        sale(&app, "dan", "dan-1", -5 * DAY),
+        click(&app, "now", 5, 0),
+    ];
+    tell(&app, story).await;
+    history(&app, dice, 0).await;
+    agree(&app, dice, "nothing is kept").await;
     keep(&app).await;
     assert!(app.sql_count("select count(*) from report_spans where span = 'DAY'").await > 5);
-    agree(&app, &dice, "all is kept").await;
+    agree(&app, dice, "all is kept").await;
+    app
+}
 
+/// What a change left, before and after it is kept.
+async fn settle(app: &TestApp, dice: &Dice, what: &str) {
+    agree(app, dice, what).await;
+    keep(app).await;
+    agree(app, dice, &format!("{what}, and all was kept")).await;
+}
+
+/// Each change comes alone, after everything was kept. It fails without the marks of any of these: the conversions that are attributed
+/// (`attribute_targets`), new touches (`record_touches`), touches that get their owner (`name_referrers`), members who are moved (`plant`).
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_events_change_is_judged_anew() {
+    let dice = Dice(SeededChance::from_seed(11));
+    let app = kept(&dice).await;
     tell(&app, vec![click(&app, "dan", 2, -7 * DAY)]).await;
-    agree(&app, &dice, "a late touch").await;
-    keep(&app).await;
-    tell(
-        &app,
-        vec![
-            json!({"event_type": "refund", "order_id": "dan-1", "conversion_value": "5.00", "timestamp": at(&app, 0)}),
-        ],
-    )
-    .await;
-    agree(&app, &dice, "a refund").await;
-    keep(&app).await;
+    settle(&app, &dice, "a late touch").await;
+    let refund =
+        json!({"event_type": "refund", "order_id": "dan-1", "conversion_value": "5.00", "timestamp": at(&app, 0)});
+    tell(&app, vec![refund]).await;
+    settle(&app, &dice, "a refund").await;
     tell(&app, vec![signup(&app, "ann", None, -1)]).await;
-    agree(&app, &dice, "a late referrer").await;
-    keep(&app).await;
-    let cat = id_of(&app, Kind::Member, "select id::text as text from members where external_id = 'cat'").await;
-    change(&app, "moveMember", json!({ "memberId": cat, "reason": "A mistake", "idempotencyKey": "move" })).await;
-    agree(&app, &dice, "a move").await;
-    keep(&app).await;
+    settle(&app, &dice, "a late referrer").await;
+    let alone = json!({"event_type": "click", "anonymous_id": "phone", "link_token": "link-6", "timestamp": at(&app, -7 * DAY)});
+    tell(&app, vec![alone]).await;
+    settle(&app, &dice, "a stranger's touch").await;
+    let joining =
+        json!({"event_type": "identify", "user_id": "dan", "anonymous_id": "phone", "timestamp": at(&app, 0)});
+    tell(&app, vec![joining]).await;
+    settle(&app, &dice, "a merge").await;
+}
 
+/// The same of what people do by hand. It fails without the marks of rewards that are issued (`insert_rewards`) or changed (`change`), of members
+/// who are moved (`plant`), of conversions after a merge is undone; and where it is not seen that policies, or the longest window, are no longer
+/// those that hours were kept under.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_people_change_is_judged_anew() {
+    let dice = Dice(SeededChance::from_seed(12));
+    let app = kept(&dice).await;
     let issued = json!({ "campaignId": Kind::Campaign.id(Uuid::from_u128(0xa1)), "creatorId": Kind::Creator.id(Uuid::from_u128(0xc1)),
         "kind": "CREDIT", "amount": { "amount": "4.00", "currency": "USD" }, "reason": "Thanks", "idempotencyKey": "issue" });
     change(&app, "issueReward", issued).await;
-    agree(&app, &dice, "a reward by hand").await;
-    keep(&app).await;
+    settle(&app, &dice, "a reward by hand").await;
     let last = "select id::text as text from rewards where kind = 'CREDIT' order by triggered_at desc, id limit 1";
     let reward = id_of(&app, Kind::Reward, last).await;
     change(&app, "reverseReward", json!({ "rewardId": reward, "reason": "Too much", "idempotencyKey": "back" })).await;
-    agree(&app, &dice, "a reward taken back").await;
-    keep(&app).await;
+    settle(&app, &dice, "a reward taken back").await;
 
-    tell(&app, vec![json!({"event_type": "click", "anonymous_id": "phone", "link_token": "link-6", "timestamp": at(&app, -7 * DAY)})]).await;
-    keep(&app).await;
-    tell(
-        &app,
-        vec![json!({"event_type": "identify", "user_id": "dan", "anonymous_id": "phone", "timestamp": at(&app, 0)})],
-    )
-    .await;
-    agree(&app, &dice, "a merge").await;
+    let cat = id_of(&app, Kind::Member, "select id::text as text from members where external_id = 'cat'").await;
+    change(&app, "moveMember", json!({ "memberId": cat, "reason": "A mistake", "idempotencyKey": "move" })).await;
+    settle(&app, &dice, "a move").await;
+
+    let joined = [
+        json!({"event_type": "click", "anonymous_id": "phone", "link_token": "link-6", "timestamp": at(&app, -7 * DAY)}),
+        json!({"event_type": "identify", "user_id": "dan", "anonymous_id": "phone", "timestamp": at(&app, 0)}),
+    ];
+    tell(&app, joined.to_vec()).await;
     keep(&app).await;
     let merge = "select id::text as text from identity_merges order by merged_at desc, id limit 1";
     let merge = id_of(&app, Kind::Merge, merge).await;
-    change(
-        &app,
-        "unmergeIdentities",
-        json!({ "mergeId": merge, "reason": "A phone that was lent", "idempotencyKey": "part" }),
-    )
-    .await;
-    agree(&app, &dice, "a merge undone").await;
-    keep(&app).await;
+    let parting = json!({ "mergeId": merge, "reason": "A phone that was lent", "idempotencyKey": "part" });
+    change(&app, "unmergeIdentities", parting).await;
+    settle(&app, &dice, "a merge undone").await;
 
     change_policy(&app, json!({ "lookbackHours": 400 })).await;
-    agree(&app, &dice, "a longer window").await;
-    keep(&app).await;
+    settle(&app, &dice, "a longer window").await;
     change_policy(&app, json!({ "lookbackHours": 100, "upline": [0.1] })).await;
-    agree(&app, &dice, "a shorter window").await;
-    keep(&app).await;
-    agree(&app, &dice, "all is kept again").await;
+    settle(&app, &dice, "a shorter window").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
