@@ -84,17 +84,31 @@ pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, counts: &BTre
     Ok(())
 }
 
-pub(super) async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uuid, Uuid, Option<Uuid>)]) -> Result<()> {
-    sql("update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
+/// Returns when the touches were that got their owner.
+pub(super) async fn name_referrers(
+    conn: &mut Conn,
+    scope: &Scope,
+    named: &[(Uuid, Uuid, Option<Uuid>)],
+) -> Result<Vec<DateTime<Utc>>> {
+    let rows: Vec<MomentRow> = sql(
+        "update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
          from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, referrer_id, campaign_id)
-         where t.brand_id = $1 and t.id = n.id and t.creator_id is null and t.referrer_id is null")
+         where t.brand_id = $1 and t.id = n.id and t.creator_id is null and t.referrer_id is null
+         returning t.occurred_at",
+    )
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.0).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.1).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(named.iter().map(|row| row.2).collect::<Vec<_>>())
-    .execute(conn)
+    .load(conn)
     .await?;
-    Ok(())
+    Ok(rows.into_iter().map(|row| row.occurred_at).collect())
+}
+
+#[derive(QueryableByName)]
+struct MomentRow {
+    #[diesel(sql_type = Timestamptz)]
+    occurred_at: DateTime<Utc>,
 }
 
 #[derive(QueryableByName)]
@@ -183,8 +197,9 @@ pub async fn touches_up_to(
     if moments.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<TouchRow> = sql("select distinct wanted.id as canonical_id, t.*
-         from (select distinct id, since, at from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as w (id, since, at)) wanted
+    let stretches = stretches(moments, window);
+    let rows: Vec<TouchRow> = sql("select wanted.id as canonical_id, t.*
+         from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as wanted (id, since, at)
          cross join lateral (
              select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
                     t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.anonymous_hash, t.agent_class,
@@ -194,16 +209,34 @@ pub async fn touches_up_to(
                                    and t.occurred_at <= wanted.at
              where p.brand_id = $1 and p.canonical_id = wanted.id
              order by t.occurred_at desc, t.id desc
-             limit $5) t
-         order by canonical_id, t.occurred_at, t.id")
+             limit $5) t")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at - window).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(stretches.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, since, _)| *since).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, _, at)| *at).collect::<Vec<_>>())
     .bind::<BigInt, _>(TOUCHPOINTS_PER_PERSON_MAX)
     .load(conn)
     .await?;
-    rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?))).collect()
+    let touches = rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?)));
+    let mut touches = touches.collect::<Result<Vec<(Uuid, Touch)>>>()?;
+    touches.sort_unstable_by_key(|(person, touch)| (*person, touch.occurred_at, touch.id));
+    Ok(touches)
+}
+
+/// The time before each moment as stretches that do not overlap, in order: `(person, since, until)`, both included. A moment is looked back
+/// from to the person's moment before it, where that is within the window. The latest touches before a moment are among the latest of its
+/// stretch and of those before, so that nothing is read twice, and no row is compared with all others to find out whether it was.
+fn stretches(moments: &[(Uuid, DateTime<Utc>)], window: TimeDelta) -> Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)> {
+    let mut moments = moments.to_vec();
+    moments.sort_unstable();
+    moments.dedup();
+    let before = |index: usize| index.checked_sub(1).and_then(|index| moments.get(index));
+    let stretch = |(index, (person, at)): (usize, &(Uuid, DateTime<Utc>))| {
+        let earliest = *at - window;
+        let same = before(index).filter(|(other, _)| other == person);
+        (*person, same.map_or(earliest, |(_, before)| earliest.max(*before + TimeDelta::microseconds(1))), *at)
+    };
+    moments.iter().enumerate().map(stretch).collect()
 }
 
 fn to_touch(row: TouchRow) -> Result<Touch> {
@@ -453,4 +486,20 @@ pub(super) async fn drop_refunds(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -
         .execute(conn)
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_cover_each_window_once() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let behind = |hours: i64| at(hours) + TimeDelta::microseconds(1);
+        let (ann, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let moments = [(bob, at(100)), (ann, at(103)), (ann, at(100)), (ann, at(200)), (ann, at(103))];
+        let expected =
+            [(ann, at(90), at(100)), (ann, behind(100), at(103)), (ann, at(190), at(200)), (bob, at(90), at(100))];
+        assert_eq!(stretches(&moments, TimeDelta::hours(10)), expected);
+    }
 }
