@@ -236,7 +236,8 @@ impl AttributionExplanation {
         self.0.conversion.model_version
     }
 
-    /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.
+    /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000 up to the conversion and
+    /// the next 1,000.
     async fn considered(&self) -> Vec<ConsideredTouchpoint> {
         let touches = self.0.considered.iter();
         let shown = touches.map(|(touch, verdict)| ConsideredTouchpoint {

@@ -79,6 +79,14 @@ pub(super) async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uui
     Ok(())
 }
 
+/// The columns of a [`TouchRow`] from the alias `t`, but for the canonical person, as a literal for `concat!`.
+macro_rules! touch_columns {
+    () => {
+        "t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
+         t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision"
+    };
+}
+
 #[derive(QueryableByName)]
 struct TouchRow {
     #[diesel(sql_type = SqlUuid)]
@@ -121,34 +129,40 @@ struct TouchRow {
     decision: String,
 }
 
-/// The touches of each canonical person since `from`, the latest `TOUCHPOINTS_PER_PERSON_MAX` of each, oldest first.
-pub async fn touches_of_people(
+/// The touches of a canonical person around a moment, oldest first: the latest `TOUCHPOINTS_PER_PERSON_MAX` up to it, as a conversion at that
+/// moment considers them, and as many of those that came next.
+pub async fn touches_around(
     conn: &mut Conn,
     scope: &Scope,
-    canonical_ids: &[Uuid],
-    from: DateTime<Utc>,
-) -> Result<Vec<(Uuid, Touch)>> {
-    if canonical_ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<TouchRow> = sql("select wanted.id as canonical_id, t.*
-         from unnest($2::uuid[]) as wanted (id)
-         cross join lateral (
-             select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
-                    t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
-             from people p
-             join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at >= $3
-             where p.brand_id = $1 and p.canonical_id = wanted.id
-             order by t.occurred_at desc, t.id desc
-             limit $4) t
-         order by wanted.id, t.occurred_at, t.id")
+    canonical_id: Uuid,
+    at: DateTime<Utc>,
+) -> Result<Vec<Touch>> {
+    let rows: Vec<TouchRow> = sql(concat!(
+        "select t.* from (
+             (select p.canonical_id, ",
+        touch_columns!(),
+        " from people p
+              join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at <= $3
+              where p.brand_id = $1 and p.canonical_id = $2
+              order by t.occurred_at desc, t.id desc
+              limit $4)
+             union all
+             (select p.canonical_id, ",
+        touch_columns!(),
+        " from people p
+              join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at > $3
+              where p.brand_id = $1 and p.canonical_id = $2
+              order by t.occurred_at, t.id
+              limit $4)) t
+         order by t.occurred_at, t.id"
+    ))
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(canonical_ids)
-    .bind::<Timestamptz, _>(from)
+    .bind::<SqlUuid, _>(canonical_id)
+    .bind::<Timestamptz, _>(at)
     .bind::<BigInt, _>(TOUCHPOINTS_PER_PERSON_MAX)
     .load(conn)
     .await?;
-    rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?))).collect()
+    rows.into_iter().map(to_touch).collect()
 }
 
 /// The touches that each canonical person had up to each moment and at most `window` before it: the latest `TOUCHPOINTS_PER_PERSON_MAX`
@@ -162,18 +176,20 @@ pub async fn touches_up_to(
     if moments.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<TouchRow> = sql("select distinct wanted.id as canonical_id, t.*
+    let rows: Vec<TouchRow> = sql(concat!(
+        "select distinct wanted.id as canonical_id, t.*
          from (select distinct id, since, at from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as w (id, since, at)) wanted
          cross join lateral (
-             select t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
-                    t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision
-             from people p
+             select ",
+        touch_columns!(),
+        " from people p
              join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id and t.occurred_at >= wanted.since
                                    and t.occurred_at <= wanted.at
              where p.brand_id = $1 and p.canonical_id = wanted.id
              order by t.occurred_at desc, t.id desc
              limit $5) t
-         order by canonical_id, t.occurred_at, t.id")
+         order by canonical_id, t.occurred_at, t.id"
+    ))
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at - window).collect::<Vec<_>>())

@@ -165,3 +165,17 @@ async fn a_referrer_who_comes_late_owns_the_sign_up_that_named_it() {
     tell(&app, story).await;
     assert_eq!(credited(&app).await, ["after 1"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_after_a_sale_pushes_nothing_out_of_its_explanation() {
+    let app = world().await;
+    tell(&app, json!([click(&app, "tab", -90), sale(&app, "tab", "o", -80)])).await;
+    let view = |number: u32| json!({"event_id": format!("v{number}"), "event_type": "view", "anonymous_id": "tab", "timestamp": at(&app, -70)});
+    for half in [0..600, 600..1_200] {
+        tell(&app, half.map(view).collect()).await;
+    }
+    assert_eq!(credited(&app).await, ["o 1"]);
+    let codes = codes(&app, "o").await;
+    assert_eq!(codes.first().map(String::as_str), Some("CREDITED"));
+    assert_eq!(codes.iter().filter(|code| *code == "AFTER_CONVERSION").count(), 1_000);
+}
