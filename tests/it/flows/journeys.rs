@@ -179,3 +179,22 @@ async fn what_came_after_a_sale_pushes_nothing_out_of_its_explanation() {
     assert_eq!(codes.first().map(String::as_str), Some("CREDITED"));
     assert_eq!(codes.iter().filter(|code| *code == "AFTER_CONVERSION").count(), 1_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_counts_the_conversions_of_which_it_has_a_share_now() {
+    let app = world().await;
+    set_policy(&app, r#"{"model": "LAST_TOUCH"}"#).await;
+    app.execute(
+        "insert into links (brand_id, id, token, campaign_id, creator_id, platform, destination_url, utm_source, utm_medium, utm_campaign, created_at)
+         select brand_id, gen_random_uuid(), 'other-link', campaign_id, creator_id, platform, destination_url, utm_source, utm_medium, utm_campaign,
+                created_at from links",
+    )
+    .await;
+    let counts = async || app.texts("select conversion_count::text as text from links order by token").await;
+    tell(&app, json!([click(&app, "tab", -90), sale(&app, "tab", "o", -50)])).await;
+    assert_eq!(counts().await, ["0", "1"]);
+    let mut late = click(&app, "tab", -60);
+    late["link_token"] = json!("other-link");
+    tell(&app, json!([late])).await;
+    assert_eq!(counts().await, ["1", "0"], "the last touch came late");
+}
