@@ -21,7 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IMPORT_ROWS_MAX = 1_000_000
 VERIFY_MAX = 1_000_000  # members; it is not what is measured
 UNTOLD = {
-    "every touchpoint, conversion and refund has its event, as far back as the log reaches", "every reward and every attribution was told",
+    "every touchpoint, conversion and refund has its event, as far back as the log reaches",
+    "every reward, every attribution and every step of a payout was told",
 }
 
 

@@ -145,6 +145,8 @@ fn journey(conversion: &Conversion, previous_at: Option<DateTime<Utc>>) -> Journ
         converted_at: conversion.occurred_at,
         previous_at,
         amount_minor: conversion.value.minor,
+        device_hash: conversion.device_hash,
+        anonymous_hash: conversion.anonymous_hash,
     }
 }
 

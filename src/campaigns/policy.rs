@@ -57,6 +57,7 @@ pub struct AttributionPolicy {
     pub last_touch_weight_ppm: i32,
     /// The age at which a touch counts half as much under TIME_DECAY.
     pub half_life_hours: i32,
+    /// Whether a touch counts on another device than the conversion's, where both are known.
     pub is_cross_device: bool,
     /// Whether a touch counts only for the person's first conversion after it.
     #[serde(default)]

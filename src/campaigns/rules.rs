@@ -66,6 +66,7 @@ pub struct AttributionDraft {
     pub lookback_hours: Option<i32>,
     pub last_touch_weight_ppm: Option<i32>,
     pub half_life_hours: Option<i32>,
+    pub is_cross_device: Option<bool>,
     pub is_split_at_previous_conversion: Option<bool>,
     pub has_converting_event: Option<bool>,
     pub data_driven_method: Option<DataDrivenMethod>,
@@ -212,7 +213,7 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
         lookback_hours: draft.lookback_hours.unwrap_or(current.lookback_hours),
         last_touch_weight_ppm: draft.last_touch_weight_ppm.unwrap_or(current.last_touch_weight_ppm),
         half_life_hours: draft.half_life_hours.unwrap_or(current.half_life_hours),
-        is_cross_device: current.is_cross_device,
+        is_cross_device: draft.is_cross_device.unwrap_or(current.is_cross_device),
         is_split_at_previous_conversion: draft
             .is_split_at_previous_conversion
             .unwrap_or(current.is_split_at_previous_conversion),

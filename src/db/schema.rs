@@ -160,6 +160,8 @@ diesel::table! {
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
         model_version -> Nullable<Int4>,
+        device_hash -> Nullable<Bytea>,
+        anonymous_hash -> Nullable<Bytea>,
     }
 }
 
@@ -678,6 +680,7 @@ diesel::table! {
         decision -> Text,
         channel -> Nullable<Text>,
         ad_clicks -> Nullable<Jsonb>,
+        anonymous_hash -> Nullable<Bytea>,
     }
 }
 

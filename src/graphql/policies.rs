@@ -22,6 +22,8 @@ pub struct AttributionPolicy {
     pub last_touch_weight: Option<f64>,
     /// The age at which a touch counts half as much under TIME_DECAY; null under the other models.
     pub half_life_hours: Option<i32>,
+    /// Whether a touch counts for a conversion on another device: by the device where both name one, else by the browser or installation.
+    pub cross_device: bool,
     /// Whether a touch counts only for the person's first conversion after it.
     pub split_at_previous_conversion: bool,
     /// Whether a conversion that names a creator or a link is a touch itself.
@@ -50,6 +52,7 @@ impl AttributionPolicy {
             lookback_hours: policy.lookback_hours,
             last_touch_weight: is_weighted.then(|| from_ppm(policy.last_touch_weight_ppm)),
             half_life_hours: (model == AttributionModel::TimeDecay).then_some(policy.half_life_hours),
+            cross_device: policy.is_cross_device,
             split_at_previous_conversion: policy.is_split_at_previous_conversion,
             count_converting_event: policy.has_converting_event,
             data_driven_method: data_driven.map(|one| one.method.into()),
@@ -189,6 +192,9 @@ pub struct AttributionPolicyInput {
     last_touch_weight: Option<f64>,
     /// The age at which a touch counts half as much under TIME_DECAY: 1 to 8760; the default is 168.
     half_life_hours: Option<i32>,
+    /// Whether a touch counts for a conversion on another device; the default is true. Devices are told apart by `deviceId` where both
+    /// name one, else by `anonymousId`; what names neither counts.
+    cross_device: Option<bool>,
     /// Whether a touch counts only for the person's first conversion after it; the default is false: it counts for every conversion that
     /// is within the window.
     split_at_previous_conversion: Option<bool>,
@@ -289,6 +295,7 @@ pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDra
         lookback_hours: input.lookback_hours,
         last_touch_weight_ppm: weight.transpose()?,
         half_life_hours: input.half_life_hours,
+        is_cross_device: input.cross_device,
         is_split_at_previous_conversion: input.split_at_previous_conversion,
         has_converting_event: input.count_converting_event,
         data_driven_method: input.data_driven_method.map(Into::into),

@@ -57,6 +57,8 @@ pub struct Touch {
     pub ad_clicks: AdClicks,
     pub ip_hash: Option<Hash16>,
     pub device_hash: Option<Hash16>,
+    /// The browser or installation that it happened in.
+    pub anonymous_hash: Option<Hash16>,
     pub agent_class: AgentClass,
     pub has_consent: bool,
     pub decision: Decision,
@@ -78,6 +80,9 @@ pub struct Conversion {
     pub order_id: Option<String>,
     pub value: Money,
     pub refunded_minor: i64,
+    pub device_hash: Option<Hash16>,
+    /// The browser or installation that it happened in.
+    pub anonymous_hash: Option<Hash16>,
     pub occurred_at: DateTime<Utc>,
     pub recorded_at: DateTime<Utc>,
 }
@@ -122,10 +127,19 @@ impl Touch {
             ad_clicks: event.ad_clicks.clone(),
             ip_hash: event.ip_hash,
             device_hash: event.device_hash,
+            anonymous_hash: event.anonymous_hash,
             agent_class: event.agent_class,
             has_consent: event.has_consent,
             decision: Decision::Allow,
         })
+    }
+
+    /// Whether it happened on another device than the conversion: by the device where both name one, else by the browser or
+    /// installation. Nothing tells them apart where either names none.
+    #[must_use]
+    pub fn is_elsewhere(&self, device_hash: Option<Hash16>, anonymous_hash: Option<Hash16>) -> bool {
+        let differs = |own: Option<Hash16>, other: Option<Hash16>| own.zip(other).map(|(own, other)| own != other);
+        differs(self.device_hash, device_hash).or_else(|| differs(self.anonymous_hash, anonymous_hash)).unwrap_or(false)
     }
 
     /// Whether somebody shared what was touched.

@@ -19,10 +19,11 @@ use crate::urls::{AdClicks, Channel};
 
 pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
     sql("insert into touchpoints (brand_id, id, person_id, kind, occurred_at, recorded_at, creator_id, referrer_id, link_id, campaign_id,
-                                  platform, sub_id, channel, ad_clicks, ip_hash, device_hash, agent_class, has_consent, decision)
+                                  platform, sub_id, channel, ad_clicks, ip_hash, device_hash, anonymous_hash, agent_class,
+                                  has_consent, decision)
          select $1, * from unnest($2::uuid[], $3::uuid[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::uuid[], $8::uuid[],
                                   $9::uuid[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::bytea[],
-                                  $16::bytea[], $17::text[], $18::bool[], $19::text[])
+                                  $16::bytea[], $17::bytea[], $18::text[], $19::bool[], $20::text[])
          on conflict do nothing")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(touches.iter().map(|touch| touch.id).collect::<Vec<_>>())
@@ -40,6 +41,7 @@ pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[To
     .bind::<Array<Nullable<Jsonb>>, _>(touches.iter().map(|touch| ad_clicks_column(&touch.ad_clicks)).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.ip_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.device_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(touches.iter().map(|touch| touch.anonymous_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.agent_class.as_str()).collect::<Vec<_>>())
     .bind::<Array<Bool>, _>(touches.iter().map(|touch| touch.has_consent).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(touches.iter().map(|touch| touch.decision.as_str()).collect::<Vec<_>>())
@@ -83,7 +85,7 @@ pub(super) async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uui
 macro_rules! touch_columns {
     () => {
         "t.id, t.person_id, t.kind, t.occurred_at, t.recorded_at, t.creator_id, t.referrer_id, t.link_id, t.campaign_id,
-         t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.agent_class, t.has_consent, t.decision"
+         t.platform, t.sub_id, t.channel, t.ad_clicks, t.ip_hash, t.device_hash, t.anonymous_hash, t.agent_class, t.has_consent, t.decision"
     };
 }
 
@@ -121,6 +123,8 @@ struct TouchRow {
     ip_hash: Option<Vec<u8>>,
     #[diesel(sql_type = Nullable<Binary>)]
     device_hash: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    anonymous_hash: Option<Vec<u8>>,
     #[diesel(sql_type = Text)]
     agent_class: String,
     #[diesel(sql_type = Bool)]
@@ -217,6 +221,7 @@ fn to_touch(row: TouchRow) -> Result<Touch> {
         ad_clicks: ad_clicks_of_column(row.ad_clicks)?,
         ip_hash: to_hash(row.ip_hash)?,
         device_hash: to_hash(row.device_hash)?,
+        anonymous_hash: to_hash(row.anonymous_hash)?,
         agent_class: AgentClass::from_column(&row.agent_class)?,
         has_consent: row.has_consent,
         decision: Decision::from_column(&row.decision)?,
@@ -241,11 +246,13 @@ fn to_hash(bytes: Option<Vec<u8>>) -> Result<Option<Hash16>> {
 
 pub(super) async fn insert_conversions(conn: &mut Conn, scope: &Scope, rows: &[Conversion]) -> Result<Vec<Uuid>> {
     let inserted: Vec<IdRow> = sql("insert into conversions (brand_id, id, person_id, member_id, campaign_id, policy_version, generation, order_id,
-                                     amount_minor, currency, occurred_at, recorded_at)
-         select $1, id, person_id, member_id, campaign_id, policy_version, 0, order_id, amount, currency, occurred_at, recorded_at
+                                     amount_minor, currency, occurred_at, recorded_at, device_hash, anonymous_hash)
+         select $1, id, person_id, member_id, campaign_id, policy_version, 0, order_id, amount, currency, occurred_at, recorded_at,
+                device_hash, anonymous_hash
          from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int4[], $7::text[], $8::int8[], $9::text[], $10::timestamptz[],
-                     $11::timestamptz[])
-              as c (id, person_id, member_id, campaign_id, policy_version, order_id, amount, currency, occurred_at, recorded_at)
+                     $11::timestamptz[], $12::bytea[], $13::bytea[])
+              as c (id, person_id, member_id, campaign_id, policy_version, order_id, amount, currency, occurred_at, recorded_at,
+                    device_hash, anonymous_hash)
          on conflict do nothing
          returning id")
     .bind::<SqlUuid, _>(scope.brand_id)
@@ -259,6 +266,8 @@ pub(super) async fn insert_conversions(conn: &mut Conn, scope: &Scope, rows: &[C
     .bind::<Array<Text>, _>(rows.iter().map(|row| row.value.currency.to_string()).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.occurred_at).collect::<Vec<_>>())
     .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.recorded_at).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|row| row.device_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|row| row.anonymous_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
     .load(conn)
     .await?;
     Ok(inserted.into_iter().map(|row| row.id).collect())
@@ -296,6 +305,10 @@ struct ConversionRow {
     refunded_minor: i64,
     #[diesel(sql_type = Text)]
     currency: String,
+    #[diesel(sql_type = Nullable<Binary>)]
+    device_hash: Option<Vec<u8>>,
+    #[diesel(sql_type = Nullable<Binary>)]
+    anonymous_hash: Option<Vec<u8>>,
     #[diesel(sql_type = Timestamptz)]
     occurred_at: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
@@ -306,7 +319,7 @@ macro_rules! conversions {
     ($rest:literal) => {
         concat!(
             "select p.canonical_id, c.id, c.person_id, c.member_id, c.campaign_id, c.policy_version, c.model_version, c.generation, c.order_id,
-                    c.amount_minor, c.refunded_minor, c.currency, c.occurred_at, c.recorded_at
+                    c.amount_minor, c.refunded_minor, c.currency, c.device_hash, c.anonymous_hash, c.occurred_at, c.recorded_at
              from conversions c join people p on p.brand_id = c.brand_id and p.id = c.person_id ",
             $rest
         )
@@ -326,6 +339,8 @@ fn to_conversion(row: ConversionRow) -> Result<(Uuid, Conversion)> {
         order_id: row.order_id,
         value: Money::new(row.amount_minor, currency),
         refunded_minor: row.refunded_minor,
+        device_hash: to_hash(row.device_hash)?,
+        anonymous_hash: to_hash(row.anonymous_hash)?,
         occurred_at: row.occurred_at,
         recorded_at: row.recorded_at,
     };

@@ -114,6 +114,8 @@ fn conversion(
         order_id: logged.event.order_id.clone(),
         value: value(scope, &logged.event)?,
         refunded_minor: 0,
+        device_hash: logged.event.device_hash,
+        anonymous_hash: logged.event.anonymous_hash,
         occurred_at: logged.event.occurred_at,
         recorded_at: logged.recorded_at,
     })

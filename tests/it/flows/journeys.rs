@@ -70,6 +70,30 @@ async fn journeys_end_at_a_conversion_where_the_policy_splits_them_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_touch_on_another_device_counts_unless_the_policy_keeps_devices_apart() {
+    let app = world().await;
+    let story = |person: &str| {
+        let on = |mut event: serde_json::Value, device: &str| {
+            event["device_id"] = json!(format!("{person} {device}"));
+            event
+        };
+        let order = format!("{person}1");
+        json!([
+            on(click(&app, person, -90), "phone"),
+            on(click(&app, person, -80), "laptop"),
+            click(&app, person, -75),
+            on(sale(&app, person, &order, -70), "laptop")
+        ])
+    };
+    tell(&app, story("across")).await;
+    assert_eq!(codes(&app, "across1").await, ["CREDITED"; 3]);
+    set_policy(&app, r#"{"is_cross_device": false}"#).await;
+    tell(&app, story("apart")).await;
+    assert_eq!(credited(&app).await, ["across1 3", "apart1 2"]);
+    assert_eq!(codes(&app, "apart1").await, ["OTHER_DEVICE", "CREDITED", "CREDITED"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sale_that_arrives_late_ends_the_journey_of_the_one_after_it() {
     let app = world().await;
     set_policy(&app, r#"{"is_split_at_previous_conversion": true}"#).await;
