@@ -20,7 +20,7 @@ use crate::urls::{AdClicks, Channel};
 pub use reads::{
     conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions, signup_touches,
 };
-pub use store::{ad_clicks_of_column, touches_around, touches_up_to};
+pub use store::{Reseated, ad_clicks_of_column, reseat, touches_around, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.

@@ -1,5 +1,7 @@
 //! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
 
+mod seats;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,6 +18,8 @@ use crate::creators::Platform;
 use crate::db::{Conn, sql};
 use crate::events::{AgentClass, Hash16, TouchKind};
 use crate::urls::{AdClicks, Channel};
+
+pub use seats::{Reseated, reseat};
 
 pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
     sql("insert into touchpoints (brand_id, id, person_id, kind, occurred_at, recorded_at, creator_id, referrer_id, link_id, campaign_id,

@@ -46,7 +46,8 @@ pub(super) async fn process(
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
     journeys::record_touches(conn, scope, &sales.touches).await?;
     let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
-    let reopened = sales::reopened(conn, scope, batch, &stitched, &late).await?;
+    let mut reopened = sales::reseated(conn, scope, now, &stitched.merged).await?;
+    reopened.extend(sales::reopened(conn, scope, batch, &stitched, &late).await?);
     let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
 
     // What is owed for it?

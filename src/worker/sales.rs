@@ -15,9 +15,9 @@ use crate::db::Conn;
 use crate::events::{Event, EventType};
 use crate::identity::{Logged, Person, Stitched};
 use crate::journeys::{
-    Conversion, Refund, Touch, conversion_ids_since, conversions_by_id, record_conversions, record_refunds,
+    Conversion, Refund, Touch, conversion_ids_since, conversions_by_id, record_conversions, record_refunds, reseat,
 };
-use crate::members::{Sale, record_sales};
+use crate::members::{Sale, lock_forest, record_sales, recount_sales};
 use crate::referrals::Enrolment;
 
 /// What a batch sold and gave back.
@@ -147,6 +147,23 @@ fn value(scope: &Scope, event: &Event) -> Result<Money> {
     let currency = event.currency.as_deref().map(str::parse).transpose();
     let currency = currency.map_err(|error| Error::fault("reading an event's currency", error))?;
     Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
+}
+
+/// Gives the conversions of people who were joined or parted to the members that they are now, and the sums of downlines what follows. They are to
+/// be judged again: nobody earns by an own purchase. Returns them.
+pub(super) async fn reseated(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    canonical_ids: &[Uuid],
+) -> Result<Vec<Uuid>> {
+    if canonical_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    lock_forest(conn, scope).await?;
+    let found = reseat(conn, scope, canonical_ids).await?;
+    recount_sales(conn, scope, &found.member_ids, now).await?;
+    Ok(found.conversion_ids)
 }
 
 /// Conversions that a touch, a sale, a merge or a late referrer of this batch may change the credit of: they are judged again. A touch may lead

@@ -28,8 +28,9 @@ pub async fn unmerge(conn: &mut Conn, scope: &Scope, env: &Env, undoing: &Undoin
 pub(super) async fn apply(conn: &mut Conn, scope: &Scope, ruling: &MergeRuling) -> Result<()> {
     let now = ruling.ruled_at;
     let parted = identity::part(conn, scope, ruling).await?;
+    let mut reopened = sales::reseated(conn, scope, now, &parted).await?;
     let since: Vec<_> = parted.into_iter().map(|id| (id, DateTime::UNIX_EPOCH)).collect();
-    let reopened = conversion_ids_since(conn, scope, &since).await?;
+    reopened.extend(conversion_ids_since(conn, scope, &since).await?);
     let book = &mut PolicyBook::load(conn, scope).await?;
     let sold = sales::attribute(conn, scope, now, book, &Sales::default(), reopened).await?;
     let buyers = pipeline::buyers(&sold.attributed);
