@@ -57,6 +57,37 @@ pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) 
         .collect()
 }
 
+#[derive(QueryableByName)]
+struct ActRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    first_at: DateTime<Utc>,
+}
+
+pub(super) async fn first_acts(
+    conn: &mut Conn,
+    scope: &Scope,
+    canonical_ids: &[Uuid],
+) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
+    let rows: Vec<ActRow> = sql("select wanted.id, min(f.first_at) as first_at
+         from (select distinct unnest($2::uuid[]) as id) wanted
+         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
+         cross join lateral (
+             (select t.occurred_at as first_at from touchpoints t
+              where t.brand_id = $1 and t.person_id = p.id order by t.occurred_at limit 1)
+             union all
+             (select c.occurred_at from conversions c
+              where c.brand_id = $1 and c.person_id = p.id order by c.occurred_at limit 1)) f
+         group by wanted.id
+         order by wanted.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(canonical_ids)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.first_at)).collect())
+}
+
 pub(super) async fn write(conn: &mut Conn, scope: &Scope, register: &Register) -> Result<()> {
     insert_people(conn, scope, register).await?;
     insert_identifiers(conn, scope, register).await?;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::sales;
+use super::sales::{self, Docket};
 use crate::access::{Keyring, Scope};
 use crate::base::{Env, Result};
 use crate::campaigns::PolicyBook;
@@ -48,19 +48,22 @@ pub(super) async fn process(
     let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
     let mut reopened = sales::reseated(conn, scope, now, &stitched.merged).await?;
     reopened.extend(sales::reopened(conn, scope, batch, &stitched, &late).await?);
-    let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
+    let ids = sales.conversion_ids.iter().copied().chain(reopened).collect();
 
     // What is owed for it?
-    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
+    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment), &assessments).await?;
     let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
-    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
+    let (new_count, event_count) = (sales.new_count, batch.len());
+    let docket = Docket { ids, new_count, event_count, assessments: &assessments };
+    let settled = sales::settle(conn, scope, now, book, docket).await?;
+    owed.extend(settled.owed);
 
     // Tell the world, last: the brand's outbox is locked from here to the commit.
     events::quarantine(conn, scope, &sales.refused).await?;
     fraud::raise(conn, scope, now, &assessments).await?;
     let mut changed: Vec<(Topic, Uuid)> = owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
-    changed.extend(sold.changed.into_iter().map(|id| (Topic::AttributionChanged, id)));
+    changed.extend(settled.credited.into_iter().map(|id| (Topic::AttributionChanged, id)));
     outbox::append(conn, scope, now, &changed).await?;
     Ok(())
 }
@@ -115,19 +118,10 @@ fn named_referrers(
     named.chain(late.iter().map(|one| (one.touch_id, one.referrer_id, one.campaign_id))).collect()
 }
 
-/// The members whose honesty decides about rewards of this batch.
-fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
-    let members =
-        enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
-    let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-/// The members who bought.
-pub(super) fn buyers(attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
+/// The members whose honesty decides about rewards for activations of this batch.
+fn referees(enrolment: &referrals::Enrolment) -> Vec<Uuid> {
+    let activated = enrolment.activated.iter().map(|one| one.member_id);
+    let mut ids: Vec<Uuid> = activated.chain(enrolment.joined.iter().map(|one| one.member_id)).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

@@ -9,16 +9,19 @@ use crate::access::Scope;
 use crate::attribution::{
     Attributed, Bench, Target, Weighings, attribute_targets, considered_at, judging_campaign, touches_of,
 };
+use crate::base::limits::JUDGED_TOGETHER_MIN;
 use crate::base::{Error, Money, Result};
 use crate::campaigns::{AttributionPolicy, PolicyBook};
 use crate::db::Conn;
 use crate::events::{Event, EventType};
+use crate::fraud::{self, Assessment};
 use crate::identity::{Logged, Person, Stitched};
 use crate::journeys::{
     Conversion, Refund, Touch, conversion_ids_since, conversions_by_id, record_conversions, record_refunds, reseat,
 };
 use crate::members::{Sale, lock_forest, record_sales, recount_sales};
 use crate::referrals::Enrolment;
+use crate::rewards;
 
 /// What a batch sold and gave back.
 #[derive(Default)]
@@ -31,13 +34,6 @@ pub(super) struct Sales {
     pub touches: Vec<Touch>,
     /// Events that cannot have an effect, with the reason.
     pub refused: Vec<(Uuid, &'static str, String)>,
-}
-
-/// The outcome of the batch's attribution.
-pub(super) struct Sold {
-    pub attributed: Vec<Attributed>,
-    /// Conversions whose records changed.
-    pub changed: Vec<Uuid>,
 }
 
 /// Keeps the conversions and refunds of a batch.
@@ -167,7 +163,7 @@ pub(super) async fn reseated(
 }
 
 /// Conversions that a touch, a sale, a merge or a late referrer of this batch may change the credit of: they are judged again. A touch may lead
-/// to what comes after it, a sale may end the journey of what comes after it, a merge brings a history of any age, and a referrer who comes
+/// to what comes after it, a sale may end the journey of what comes after it, a merge brings a history from its first act on, and a referrer who comes
 /// late becomes the owner of a sign-up of before (`late`: the canonical person and the moment).
 pub(super) async fn reopened(
     conn: &mut Conn,
@@ -184,42 +180,86 @@ pub(super) async fn reopened(
         let at = logged.event.occurred_at;
         since.entry(person.canonical_id).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
     }
-    for (canonical_id, at) in late {
+    for (canonical_id, at) in late.iter().chain(&stitched.joined_since) {
         since.entry(*canonical_id).and_modify(|earliest| *earliest = (*at).min(*earliest)).or_insert(*at);
     }
-    since.extend(stitched.merged.iter().map(|id| (*id, DateTime::UNIX_EPOCH)));
     conversion_ids_since(conn, scope, &since.into_iter().collect::<Vec<_>>()).await
 }
 
-/// Attributes what the batch sold and what it re-opened.
-pub(super) async fn attribute(
+/// Conversions to be judged, and what their judgement follows from.
+pub(super) struct Docket<'a> {
+    /// The conversions, in any order.
+    pub ids: Vec<Uuid>,
+    /// How many of them are new.
+    pub new_count: usize,
+    /// The events of the batch: a smaller one judges fewer conversions at a time, so that what was too much for a statement once is not for
+    /// ever.
+    pub event_count: usize,
+    pub assessments: &'a [Assessment],
+}
+
+/// What judgements came to.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Rewards that are new or changed.
+    pub owed: Vec<Uuid>,
+    /// Conversions whose records changed, in order.
+    pub credited: Vec<Uuid>,
+}
+
+/// Credits conversions and settles what is owed for them, some at a time: a person may have bought any number of times, with any number of
+/// touches each.
+pub(super) async fn settle(
     conn: &mut Conn,
     scope: &Scope,
     now: DateTime<Utc>,
     book: &mut PolicyBook,
-    sales: &Sales,
-    reopened: Vec<Uuid>,
-) -> Result<Sold> {
-    let mut ids: Vec<Uuid> = sales.conversion_ids.iter().copied().chain(reopened).collect();
+    mut docket: Docket<'_>,
+) -> Result<Settled> {
+    docket.ids.sort_unstable();
+    docket.ids.dedup();
+    // What channels are worth follows from the sales up to here: those of the batch are judged by it already.
+    let mut weighings = Weighings::refresh(conn, scope, now, book, docket.new_count).await?;
+    let mut settled = Settled::default();
+    for ids in docket.ids.chunks(docket.event_count.max(JUDGED_TOGETHER_MIN)) {
+        let (attributed, changed) = attribute(conn, scope, now, book, &mut weighings, ids).await?;
+        let decisions = fraud::decisions_on(conn, scope, &buyers(&attributed), docket.assessments).await?;
+        settled.owed.extend(rewards::settle_commissions(conn, scope, now, book, &attributed, &decisions).await?);
+        settled.credited.extend(changed);
+    }
+    settled.credited.sort_unstable();
+    Ok(settled)
+}
+
+/// The members who bought.
+fn buyers(attributed: &[Attributed]) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let found = conversions_by_id(conn, scope, &ids).await?;
+    ids
+}
+
+/// Attributes these conversions, and returns them with those whose records changed.
+async fn attribute(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    book: &mut PolicyBook,
+    weighings: &mut Weighings,
+    ids: &[Uuid],
+) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
+    let found = conversions_by_id(conn, scope, ids).await?;
     let versions: Vec<(Uuid, i32)> =
         found.iter().filter_map(|(_, one)| one.campaign_id.zip(one.policy_version)).collect();
     book.add_versions(conn, scope, &versions).await?;
     let moments: Vec<(Uuid, DateTime<Utc>)> = found.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
-    // What channels are worth follows from the sales up to here: those of the batch are judged by it already.
-    let mut weighings = Weighings::refresh(conn, scope, now, book, sales.new_count).await?;
     let book = &*book;
     let touches = &touches_of(conn, scope, book, &moments).await?;
-    let judge = |(canonical_id, conversion)| judged(book, &weighings, canonical_id, conversion, touches);
+    let judge = |(canonical_id, conversion)| judged(book, weighings, canonical_id, conversion, touches);
     let targets: Vec<Target> = found.into_iter().map(judge).collect();
     weighings.learn(conn, scope, targets.iter().filter_map(|target| named_version(book, target))).await?;
-    let bench = Bench { book, weighings: &weighings, touches };
-    let (attributed, changed) = attribute_targets(conn, scope, now, &bench, targets).await?;
-    let mut changed: Vec<Uuid> = changed.into_iter().collect();
-    changed.sort_unstable();
-    Ok(Sold { attributed, changed })
+    let bench = Bench { book, weighings: &*weighings, touches };
+    attribute_targets(conn, scope, now, &bench, targets).await
 }
 
 /// A conversion that names no campaign is judged by that of the touch that led to it; one that is judged for the first time, under what

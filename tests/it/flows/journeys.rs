@@ -222,3 +222,16 @@ async fn a_link_counts_the_conversions_of_which_it_has_a_share_now() {
     tell(&app, json!([late])).await;
     assert_eq!(counts().await, ["1", "0"], "the last touch came late");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_touch_that_comes_late_changes_more_sales_than_are_judged_at_a_time() {
+    let app = world().await;
+    let order = |number: i64| sale(&app, "guest", &format!("o{number}"), -50);
+    tell(&app, (0..250).map(order).collect()).await;
+    let standing = "select count(*) from attribution_records where superseded_at is null";
+    assert_eq!(app.sql_count(standing).await, 0);
+    tell(&app, json!([click(&app, "guest", -60)])).await;
+    assert_eq!(app.sql_count(standing).await, 250);
+    let told = "select count(distinct subject_id) from outbox where topic = 'attribution.changed'";
+    assert_eq!(app.sql_count(told).await, 250);
+}
