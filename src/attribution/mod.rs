@@ -39,6 +39,8 @@ pub use weights::{WEIGHT_UNITS, decimal};
 pub struct Target {
     pub canonical_id: Uuid,
     pub conversion: Conversion,
+    /// Whether another campaign judged it before.
+    pub is_moved: bool,
 }
 
 /// One credited touch of a conversion.
@@ -87,13 +89,17 @@ pub fn considered_at(touches: &[Touch], at: DateTime<Utc>) -> &[Touch] {
 }
 
 /// The campaign that judges a conversion which names none: that of the latest touch before it which could count under its own policy,
-/// whatever it led to before.
+/// whatever it led to before. The campaign that judges it already is asked by the version that does.
 #[must_use]
 pub fn judging_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[Touch]) -> Option<Uuid> {
     let journey = journey(conversion, None);
     touches.iter().rev().find_map(|touch| {
         let campaign_id = touch.campaign_id?;
-        let policies = book.current(campaign_id)?;
+        let is_judge = conversion.campaign_id == Some(campaign_id);
+        let policies = match conversion.policy_version.filter(|_| is_judge) {
+            Some(version) => book.version(campaign_id, version),
+            None => book.current(campaign_id),
+        }?;
         rules::doubt(&policies.attribution, &journey, touch).is_none().then_some(campaign_id)
     })
 }
@@ -120,13 +126,14 @@ pub async fn attribute_targets(
     let none = Vec::new();
     let mut changed = HashSet::new();
     let mut attributed = Vec::with_capacity(targets.len());
-    for Target { canonical_id, mut conversion } in targets {
+    for Target { canonical_id, mut conversion, is_moved } in targets {
         let own = considered_at(bench.touches.get(&canonical_id).unwrap_or(&none), conversion.occurred_at);
         let previous_at = previous.get(&(canonical_id, conversion.occurred_at)).copied();
         let journey = journey(&conversion, previous_at);
         let mut credits = credits(scope, bench, &conversion, &journey, own);
         let shape: HashSet<(Uuid, i64)> = credits.iter().map(|credit| (credit.touch.id, credit.amount_minor)).collect();
-        if standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape {
+        let is_as_before = standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape;
+        if is_as_before && !is_moved {
             credits.iter_mut().for_each(|credit| credit.generation -= 1);
         } else {
             conversion.generation += 1;

@@ -72,6 +72,8 @@ pub struct Conversion {
     pub member_id: Option<Uuid>,
     /// The campaign whose policies judge it: named by the event, else of the latest touch that has one.
     pub campaign_id: Option<Uuid>,
+    /// Whether the event named it: else a touch that comes late may make it another's.
+    pub is_campaign_named: bool,
     pub policy_version: Option<i32>,
     /// The version of what channels are worth, under DATA_DRIVEN; 0 where there was none yet.
     pub model_version: Option<i32>,

@@ -250,13 +250,13 @@ fn to_hash(bytes: Option<Vec<u8>>) -> Result<Option<Hash16>> {
 
 pub(super) async fn insert_conversions(conn: &mut Conn, scope: &Scope, rows: &[Conversion]) -> Result<Vec<Uuid>> {
     let inserted: Vec<IdRow> = sql("insert into conversions (brand_id, id, person_id, member_id, campaign_id, policy_version, generation, order_id,
-                                     amount_minor, currency, occurred_at, recorded_at, device_hash, anonymous_hash)
+                                     amount_minor, currency, occurred_at, recorded_at, device_hash, anonymous_hash, is_campaign_named)
          select $1, id, person_id, member_id, campaign_id, policy_version, 0, order_id, amount, currency, occurred_at, recorded_at,
-                device_hash, anonymous_hash
+                device_hash, anonymous_hash, is_campaign_named
          from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::int4[], $7::text[], $8::int8[], $9::text[], $10::timestamptz[],
-                     $11::timestamptz[], $12::bytea[], $13::bytea[])
+                     $11::timestamptz[], $12::bytea[], $13::bytea[], $14::bool[])
               as c (id, person_id, member_id, campaign_id, policy_version, order_id, amount, currency, occurred_at, recorded_at,
-                    device_hash, anonymous_hash)
+                    device_hash, anonymous_hash, is_campaign_named)
          on conflict do nothing
          returning id")
     .bind::<SqlUuid, _>(scope.brand_id)
@@ -272,6 +272,7 @@ pub(super) async fn insert_conversions(conn: &mut Conn, scope: &Scope, rows: &[C
     .bind::<Array<Timestamptz>, _>(rows.iter().map(|row| row.recorded_at).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|row| row.device_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
     .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|row| row.anonymous_hash.map(|hash| hash.0.to_vec())).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(rows.iter().map(|row| row.is_campaign_named).collect::<Vec<_>>())
     .load(conn)
     .await?;
     Ok(inserted.into_iter().map(|row| row.id).collect())
@@ -295,6 +296,8 @@ struct ConversionRow {
     member_id: Option<Uuid>,
     #[diesel(sql_type = Nullable<SqlUuid>)]
     campaign_id: Option<Uuid>,
+    #[diesel(sql_type = Bool)]
+    is_campaign_named: bool,
     #[diesel(sql_type = Nullable<Integer>)]
     policy_version: Option<i32>,
     #[diesel(sql_type = Nullable<Integer>)]
@@ -322,7 +325,7 @@ struct ConversionRow {
 macro_rules! conversions {
     ($rest:literal) => {
         concat!(
-            "select p.canonical_id, c.id, c.person_id, c.member_id, c.campaign_id, c.policy_version, c.model_version, c.generation, c.order_id,
+            "select p.canonical_id, c.id, c.person_id, c.member_id, c.campaign_id, c.is_campaign_named, c.policy_version, c.model_version, c.generation, c.order_id,
                     c.amount_minor, c.refunded_minor, c.currency, c.device_hash, c.anonymous_hash, c.occurred_at, c.recorded_at
              from conversions c join people p on p.brand_id = c.brand_id and p.id = c.person_id ",
             $rest
@@ -337,6 +340,7 @@ fn to_conversion(row: ConversionRow) -> Result<(Uuid, Conversion)> {
         person_id: row.person_id,
         member_id: row.member_id,
         campaign_id: row.campaign_id,
+        is_campaign_named: row.is_campaign_named,
         policy_version: row.policy_version,
         model_version: row.model_version,
         generation: row.generation,

@@ -104,6 +104,7 @@ fn conversion(
         person_id: person.recorded_id,
         member_id,
         campaign_id,
+        is_campaign_named: campaign_id.is_some(),
         policy_version: campaign_id.and_then(|id| book.campaign(id)).map(|facts| facts.policy_version),
         model_version: None,
         generation: 0,
@@ -262,8 +263,8 @@ async fn attribute(
     attribute_targets(conn, scope, now, &bench, targets).await
 }
 
-/// A conversion that names no campaign is judged by that of the touch that led to it; one that is judged for the first time, under what
-/// channels are worth now.
+/// A conversion that names no campaign is judged by that of the touch that led to it, whenever that comes; one that a campaign judges for the
+/// first time, under its policy in force and what channels are worth now.
 fn judged(
     book: &PolicyBook,
     weighings: &Weighings,
@@ -271,18 +272,22 @@ fn judged(
     mut conversion: Conversion,
     touches: &HashMap<Uuid, Vec<Touch>>,
 ) -> Target {
-    if conversion.campaign_id.is_none()
+    let judge_before = conversion.campaign_id;
+    if !conversion.is_campaign_named
         && let Some(own) = touches.get(&canonical_id)
         && let Some(campaign_id) = judging_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
+        && judge_before != Some(campaign_id)
     {
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);
+        conversion.model_version = None;
     }
     let policy =
         conversion.campaign_id.zip(conversion.policy_version).and_then(|(id, version)| book.version(id, version));
     let version = policy.and_then(|policies| weighings.version_for(&policies.attribution));
     conversion.model_version = conversion.model_version.or(version);
-    Target { canonical_id, conversion }
+    let is_moved = judge_before.is_some() && conversion.campaign_id != judge_before;
+    Target { canonical_id, conversion, is_moved }
 }
 
 /// The policy that judges a target, and the version of what channels are worth that it names.
