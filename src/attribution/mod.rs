@@ -29,7 +29,7 @@ use crate::campaigns::{AttributionModel, Policies, PolicyBook};
 use crate::db::Conn;
 use crate::journeys::{Conversion, Touch, previous_conversions, touches_up_to};
 
-pub use data_driven::{ChannelWeights, Weighings, channel_weights};
+pub use data_driven::{ChannelWeights, Weighings, channel_weights, conversions_until_due};
 pub use explain::{Explanation, explain};
 pub use rules::{Considered, Journey, Reason, attribute};
 pub use weights::{WEIGHT_UNITS, decimal};

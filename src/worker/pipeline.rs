@@ -23,8 +23,26 @@ pub(super) async fn process(
     scope: &Scope,
     batch: &[Logged],
 ) -> Result<()> {
-    let now = env.now();
     let book = &mut PolicyBook::load(conn, scope).await?;
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(sales::part(conn, scope, book, rest).await?);
+        process_part(conn, env, keyring, scope, book, part).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// The same of events that may be worked on together.
+async fn process_part(
+    conn: &mut Conn,
+    env: &Env,
+    keyring: &Keyring,
+    scope: &Scope,
+    book: &mut PolicyBook,
+    batch: &[Logged],
+) -> Result<()> {
+    let now = env.now();
 
     // Who is it? Identifiers become people; two that are the same are merged.
     let stitched = identity::stitch(conn, scope, keyring, batch).await?;

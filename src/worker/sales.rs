@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::attribution::{
-    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, judging_campaign, touches_of,
+    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, conversions_until_due, judging_campaign,
+    touches_of,
 };
 use crate::base::limits::JUDGED_TOGETHER_MIN;
 use crate::base::{Error, Money, Result};
@@ -146,6 +147,15 @@ fn value(scope: &Scope, event: &Event) -> Result<Money> {
     Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
 }
 
+/// How many of these events may be worked on together: a sale that makes a new version of what channels are worth due stands alone, so that the
+/// version follows from what stands before it in the log, wherever batches end.
+pub(super) async fn part(conn: &mut Conn, scope: &Scope, book: &PolicyBook, batch: &[Logged]) -> Result<usize> {
+    let Some(count) = conversions_until_due(conn, scope, book).await? else { return Ok(batch.len()) };
+    let is_sale = |logged: &Logged| logged.event.event_type == EventType::Conversion;
+    let sales = batch.iter().enumerate().filter(|(_, logged)| is_sale(logged));
+    Ok(sales.map(|(index, _)| index.max(1)).nth(count - 1).unwrap_or(batch.len()))
+}
+
 /// Gives the conversions of people who were joined or parted to the members that they are now, and the sums of downlines what follows. They are to
 /// be judged again: nobody earns by an own purchase. Returns them.
 pub(super) async fn reseated(
@@ -219,7 +229,7 @@ pub(super) async fn settle(
 ) -> Result<Settled> {
     docket.ids.sort_unstable();
     docket.ids.dedup();
-    // What channels are worth follows from the sales up to here: those of the batch are judged by it already.
+    // What channels are worth follows from the sales up to here: one that makes a version due is judged by it already.
     let mut weighings = Weighings::refresh(conn, scope, now, book, docket.new_count).await?;
     let mut settled = Settled::default();
     for ids in docket.ids.chunks(docket.event_count.max(JUDGED_TOGETHER_MIN)) {
