@@ -25,8 +25,8 @@ pub struct UpdateBrandInput {
     /// Whether an app's first open without a token is matched with who was sent to its store within the last 30 minutes, by network and kind
     /// of device. Such a match is recorded, and never pays. Off unless you say otherwise.
     probabilistic_claims: Option<bool>,
-    /// Up to which amount, in the brand's own currency, one key may both make a payout and approve it; zero, as for a brand that never
-    /// said otherwise, takes two keys for each.
+    /// Up to which amount within 24 hours, in the brand's own currency, one key may both make payouts and approve them; zero, as for a brand
+    /// that never said otherwise, takes two keys for each.
     payout_four_eyes_above: Option<MoneyInput>,
 }
 

@@ -31,7 +31,7 @@ pub struct Brand {
     pub android_app: Option<AndroidApp>,
     /// Whether an app's first open without a token is matched with who was sent to its store shortly before. Such a match never pays.
     pub probabilistic_claims: bool,
-    /// Up to which amount one key may both make a payout and approve it. Payouts in other currencies always take two keys.
+    /// Up to which amount within 24 hours one key may both make payouts and approve them. Payouts in other currencies always take two keys.
     pub payout_four_eyes_above: Money,
 }
 

@@ -93,7 +93,7 @@ impl RewardMutation {
         IssueRewardPayload::of(issue(request, input).await)
     }
 
-    /// Releases a reward before its time: it is payable at once. Refused while an open fraud alert weighs on it.
+    /// Releases a reward before its time: it is payable at once. Refused while a fraud alert on its referee is open, and after one was confirmed.
     async fn release_reward(
         &self,
         ctx: &Context<'_>,

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::rules::{Facts, Line, Sum, sheet};
-use super::{NewPayout, PayoutState, check_reason, store};
+use super::{NewPayout, PayoutState, check_reason, nettable_minor, store};
 use crate::access::{Permission, Scope};
 use crate::base::limits::PAYOUT_LINES_MAX;
 use crate::base::{Code, Env, Error, Result, is_plain};
@@ -37,7 +37,8 @@ pub async fn create(conn: &mut Conn, scope: &Scope, env: &Env, input: NewPayout)
         return Err(Error::refused(Code::Conflict, &[field], message));
     }
     let receivable = input.beneficiary.account(Bucket::Receivable, input.currency);
-    let owed_minor = ledger::balance_minor(conn, scope, &receivable).await?.saturating_neg();
+    let receivable_minor = ledger::balance_minor(conn, scope, &receivable).await?;
+    let owed_minor = nettable_minor(conn, scope, input.beneficiary, input.currency, receivable_minor).await?;
     let minimum_minor = input.minimum.map(|minimum| minimum.minor);
     let (lines, sum) = sheet(&facts, is_banned, owed_minor, minimum_minor)
         .ok_or_else(|| Error::fault("summing a payout", "the sum does not fit 64 bits"))?;

@@ -13,8 +13,10 @@ mod store;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::access::Scope;
 use crate::base::limits::PAYOUT_REASON_BYTES_MAX;
 use crate::base::{Code, Currency, Error, Money, Result, derived_id};
+use crate::db::Conn;
 use crate::ledger::{AccountKey, Bucket};
 use crate::rewards::Beneficiary;
 use crate::text_enum;
@@ -103,6 +105,19 @@ impl Held {
         let message = format!("A payout in state {} cannot be {verb}.", self.state.as_str());
         Err(Error::refused(Code::Conflict, &["payoutId"], message))
     }
+}
+
+/// What a payout may withhold where the beneficiary's receivable has this balance: what is owed, but for what was taken back of payouts that
+/// may yet fail. If they do, it was never sent and nothing is owed for it; what another payout had withheld for it would be lost.
+async fn nettable_minor(
+    conn: &mut Conn,
+    scope: &Scope,
+    beneficiary: Beneficiary,
+    currency: Currency,
+    receivable_minor: i64,
+) -> Result<i64> {
+    let unsettled_minor = store::unsettled_minor(conn, scope, beneficiary, currency).await?;
+    Ok(receivable_minor.saturating_neg().saturating_sub(unsettled_minor))
 }
 
 /// A reason as it is kept; `field` names the argument in the refusal.

@@ -5,6 +5,9 @@ use uuid::Uuid;
 use super::LineReason;
 use crate::rewards::RewardState;
 
+/// How long what a key has approved of its own payouts counts against the limit up to which it may.
+pub const ALONE_HOURS: i64 = 24;
+
 /// What is known of a reward when a sheet is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
@@ -59,8 +62,8 @@ pub fn obstacle(facts: &Facts, is_banned: bool) -> Option<LineReason> {
     }
 }
 
-/// What payable lines come to where the beneficiary owes `owed_minor`: the debt first, the rest is sent, and what the lines do not cover
-/// stays owed. `None`: the sum does not fit 64 bits.
+/// What payable lines come to where `owed_minor` of what the beneficiary owes may be withheld: the debt first, the rest is sent, and what
+/// the lines do not cover stays owed. `None`: the sum does not fit 64 bits.
 #[must_use]
 pub fn sum(lines: &[Line], owed_minor: i64) -> Option<Sum> {
     let payable = lines.iter().filter(|line| line.reason.is_none());
@@ -94,8 +97,8 @@ pub fn sheet(
     Some((lines, Sum::default()))
 }
 
-/// Whether the one who made a payout may not approve it: above the limit, and always in another currency than the brand's, since
-/// nothing here knows what that is worth.
+/// Whether the one who made a payout may not approve it: above the limit, with what it approved alone in the [`ALONE_HOURS`] before, and
+/// always in another currency than the brand's, since nothing here knows what that is worth.
 #[must_use]
 pub fn needs_second(gross_minor: i64, four_eyes_above_minor: i64, is_own_currency: bool) -> bool {
     !is_own_currency || gross_minor > four_eyes_above_minor

@@ -2,7 +2,7 @@
 //! with that, and only the difference moves: a late touch or a refund takes back from one and gives to another. Who stood above the owner of
 //! a touch is kept with the first settlement: a move changes nothing of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -19,13 +19,16 @@ use crate::db::Conn;
 use crate::journeys::{Conversion, Decision};
 use crate::ledger;
 
-/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
+/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed. The escrow of those for
+/// conversions that are new themselves (`new_ids`) counts from when these were recorded, that of the others from now: who is credited with a
+/// sale of long ago waits as long as everybody.
 pub async fn settle_commissions(
     conn: &mut Conn,
     scope: &Scope,
     now: DateTime<Utc>,
     book: &PolicyBook,
     attributed: &[Attributed],
+    new_ids: &HashSet<Uuid>,
     decisions: &HashMap<Uuid, Decision>,
 ) -> Result<Vec<Uuid>> {
     if attributed.is_empty() {
@@ -48,7 +51,8 @@ pub async fn settle_commissions(
         });
         let wanted = wanted.unwrap_or_default();
         let (more, less) = difference(book, one, &wanted, &stands, decisions);
-        claims.extend(more);
+        let had_at = if new_ids.contains(&one.conversion.id) { one.conversion.recorded_at } else { now };
+        claims.extend(more.into_iter().map(|claim| Claim { recorded_at: had_at, ..claim }));
         reversals.extend(less);
     }
     let mut changed = take_back(conn, scope, now, &reversals).await?;

@@ -80,9 +80,10 @@ pub(super) async fn has_beneficiary(conn: &mut Conn, scope: &Scope, beneficiary:
     Ok(!rows.is_empty())
 }
 
-pub(super) async fn has_open_alert(conn: &mut Conn, scope: &Scope, member_id: Option<Uuid>) -> Result<bool> {
+/// Whether an alert about this member is open or was confirmed: either keeps what it earns for others.
+pub(super) async fn has_standing_alert(conn: &mut Conn, scope: &Scope, member_id: Option<Uuid>) -> Result<bool> {
     let Some(member_id) = member_id else { return Ok(false) };
-    let rows: Vec<IdRow> = sql("select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $2 and state = 'OPEN'")
+    let rows: Vec<IdRow> = sql("select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $2 and state in ('OPEN', 'CONFIRMED')")
         .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<SqlUuid, _>(member_id)
         .load(conn)

@@ -72,8 +72,9 @@ async fn process_part(
     let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment), &assessments).await?;
     let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
+    let new_ids = batch.iter().map(|logged| logged.id).collect();
     let (new_count, event_count) = (sales.new_count, batch.len());
-    let docket = Docket { ids, new_count, event_count, assessments: &assessments };
+    let docket = Docket { ids, new_ids, new_count, event_count, assessments: &assessments };
     let settled = sales::settle(conn, scope, now, book, docket).await?;
     owed.extend(settled.owed);
 

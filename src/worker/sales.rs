@@ -201,9 +201,11 @@ pub(super) async fn reopened(
 pub(super) struct Docket<'a> {
     /// The conversions, in any order.
     pub ids: Vec<Uuid>,
-    /// How many of them are new.
+    /// The events of the batch: conversions that are among them wait for their rewards from when they were recorded.
+    pub new_ids: HashSet<Uuid>,
+    /// How many conversions are new.
     pub new_count: usize,
-    /// The events of the batch: a smaller one judges fewer conversions at a time, so that what was too much for a statement once is not for
+    /// How many events the batch has: a smaller one judges fewer conversions at a time, so that what was too much for a statement once is not for
     /// ever.
     pub event_count: usize,
     pub assessments: &'a [Assessment],
@@ -235,7 +237,9 @@ pub(super) async fn settle(
     for ids in docket.ids.chunks(docket.event_count.max(JUDGED_TOGETHER_MIN)) {
         let (attributed, changed) = attribute(conn, scope, now, book, &mut weighings, ids).await?;
         let decisions = fraud::decisions_on(conn, scope, &buyers(&attributed), docket.assessments).await?;
-        settled.owed.extend(rewards::settle_commissions(conn, scope, now, book, &attributed, &decisions).await?);
+        let owed =
+            rewards::settle_commissions(conn, scope, now, book, &attributed, &docket.new_ids, &decisions).await?;
+        settled.owed.extend(owed);
         settled.credited.extend(changed);
     }
     settled.credited.sort_unstable();

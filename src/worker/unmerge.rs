@@ -1,6 +1,8 @@
 //! A merge of two people is undone: who they were credited with is judged again, and the ledger moves by the difference. It happens between two
 //! batches of the brand's shard, so that a replay of the log finds its place.
 
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
 use super::PIPELINE;
@@ -36,7 +38,7 @@ pub(super) async fn apply(conn: &mut Conn, scope: &Scope, ruling: &MergeRuling) 
         ids.extend(conversion_ids_since(conn, scope, &since).await?);
     }
     let book = &mut PolicyBook::load(conn, scope).await?;
-    let docket = Docket { ids, new_count: 0, event_count: 0, assessments: &[] };
+    let docket = Docket { ids, new_ids: HashSet::new(), new_count: 0, event_count: 0, assessments: &[] };
     let settled = sales::settle(conn, scope, now, book, docket).await?;
     let mut changed: Vec<(Topic, Uuid)> = settled.owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
     changed.extend(settled.credited.into_iter().map(|id| (Topic::AttributionChanged, id)));

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use grapevine::base::Kind;
 use grapevine::ledger;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use uuid::Uuid;
@@ -94,6 +95,10 @@ async fn an_export_is_checked_by_the_documented_script() {
     let output = check(&first, &[]).await;
     let expected = format!("whole: {} transfers end at {}\n", lines.len() - 1, head(&first));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{}", String::from_utf8_lossy(&output.stderr));
+
+    // The head of an export from before the first transfer is where every chain begins.
+    let start = hex::encode(Sha256::digest(format!("grapevine ledger 1|{}", Kind::Brand.id(app.brand.id))));
+    assert!(check(&first, &[&start]).await.status.success(), "an empty export was the beginning of this one");
 
     issue(&app, "k1").await;
     let second = export(&app).await;

@@ -5,6 +5,7 @@ mod audit;
 mod bank;
 mod clawback;
 mod export;
+mod findings;
 mod life;
 mod model;
 mod races;
