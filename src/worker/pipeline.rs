@@ -64,7 +64,8 @@ async fn process_part(
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
     journeys::record_touches(conn, scope, &sales.touches).await?;
     let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
-    let mut reopened = sales::reseated(conn, scope, now, &stitched.merged).await?;
+    let told: Vec<Uuid> = stitched.merged.iter().chain(&enrolment.recognised).copied().collect();
+    let mut reopened = sales::reseated(conn, scope, now, &told).await?;
     reopened.extend(sales::reopened(conn, scope, batch, &stitched, &late).await?);
     let ids = sales.conversion_ids.iter().copied().chain(reopened).collect();
 
