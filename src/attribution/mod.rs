@@ -92,16 +92,35 @@ pub fn considered_at(touches: &[Touch], at: DateTime<Utc>) -> &[Touch] {
 /// whatever it led to before. The campaign that judges it already is asked by the version that does.
 #[must_use]
 pub fn judging_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[Touch]) -> Option<Uuid> {
+    judging_touch(book, conversion, touches)?.campaign_id
+}
+
+/// The campaign to which such a conversion goes from the one that judges it: for a touch that was not there when it was recorded, or where
+/// nothing of that campaign counts any more. A policy that has changed since moves nothing by itself.
+#[must_use]
+pub fn next_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[Touch]) -> Option<Uuid> {
+    let touch = judging_touch(book, conversion, touches)?;
+    let campaign_id = touch.campaign_id.filter(|id| conversion.campaign_id != Some(*id))?;
+    let is_new = touch.recorded_at >= conversion.recorded_at || touch.person_id != conversion.person_id;
+    let is_of_judge = |one: &&Touch| one.campaign_id == conversion.campaign_id;
+    let mut of_judge = touches.iter().filter(is_of_judge);
+    let has_standing = of_judge.any(|one| could_count(book, conversion, one));
+    (is_new || !has_standing).then_some(campaign_id)
+}
+
+fn judging_touch<'a>(book: &PolicyBook, conversion: &Conversion, touches: &'a [Touch]) -> Option<&'a Touch> {
+    touches.iter().rev().find(|touch| could_count(book, conversion, touch))
+}
+
+/// Whether a touch could count for a conversion under the policy of its own campaign.
+fn could_count(book: &PolicyBook, conversion: &Conversion, touch: &Touch) -> bool {
+    let is_judge = touch.campaign_id == conversion.campaign_id;
+    let policies = touch.campaign_id.and_then(|id| match conversion.policy_version.filter(|_| is_judge) {
+        Some(version) => book.version(id, version),
+        None => book.current(id),
+    });
     let journey = journey(conversion, None);
-    touches.iter().rev().find_map(|touch| {
-        let campaign_id = touch.campaign_id?;
-        let is_judge = conversion.campaign_id == Some(campaign_id);
-        let policies = match conversion.policy_version.filter(|_| is_judge) {
-            Some(version) => book.version(campaign_id, version),
-            None => book.current(campaign_id),
-        }?;
-        rules::doubt(&policies.attribution, &journey, touch).is_none().then_some(campaign_id)
-    })
+    policies.is_some_and(|policies| rules::doubt(&policies.attribution, &journey, touch).is_none())
 }
 
 /// What judges: the policies, what channels are worth under them, and the touches of each canonical person.

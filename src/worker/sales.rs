@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::attribution::{
-    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, conversions_until_due, judging_campaign,
+    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, conversions_until_due, next_campaign,
     touches_of,
 };
 use crate::base::limits::JUDGED_TOGETHER_MIN;
@@ -289,8 +289,7 @@ fn judged(
     let judge_before = conversion.campaign_id;
     if !conversion.is_campaign_named
         && let Some(own) = touches.get(&canonical_id)
-        && let Some(campaign_id) = judging_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
-        && judge_before != Some(campaign_id)
+        && let Some(campaign_id) = next_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
     {
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);
