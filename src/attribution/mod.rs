@@ -28,6 +28,7 @@ use crate::base::{Result, derived_id};
 use crate::campaigns::{AttributionModel, Policies, PolicyBook};
 use crate::db::Conn;
 use crate::journeys::{Conversion, Touch, previous_conversions, touches_up_to};
+use crate::marks;
 
 pub use data_driven::{ChannelWeights, Weighings, channel_weights, conversions_until_due};
 pub use explain::{Explanation, explain};
@@ -139,6 +140,9 @@ pub async fn attribute_targets(
     bench: &Bench<'_>,
     targets: Vec<Target>,
 ) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
+    // Whether or not its records change: under another model it may come out differently.
+    let moments: Vec<DateTime<Utc>> = targets.iter().map(|target| target.conversion.occurred_at).collect();
+    marks::mark(conn, scope, now, &moments).await?;
     let ids: Vec<Uuid> = targets.iter().map(|target| target.conversion.id).collect();
     let standing = store::standing(conn, scope, &ids).await?;
     let previous = previous_conversions(conn, scope, &split_moments(bench.book, &targets)).await?;

@@ -221,10 +221,16 @@ pub const PROVIDER_REFERENCE_BYTES_MAX: usize = 255;
 pub const REWARD_DEGREES_MAX: usize = 10;
 /// Degrees of the referral up-line that an attribution policy may credit.
 pub const UPLINE_DEGREES_MAX: usize = 3;
-/// Conversions of one report: each is judged again under every model that is asked for.
+/// Conversions of one report that are judged again, since no sums of their hours are kept.
 pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
 /// Conversions of a report that are read together.
 pub const REPORT_CHUNK_CONVERSIONS: i64 = 2_000;
+/// Stretches of time whose conversions are looked for together.
+pub const REPORT_CHUNK_STRETCHES: usize = 64;
+/// Marks of one hour that are left to stand: more say nothing more.
+pub const REPORT_MARKS_PER_HOUR_MAX: i64 = 100;
+/// Days of a brand whose sums are kept in one turn of the worker.
+pub const REPORT_DAYS_PER_TURN_MAX: usize = 10;
 /// Different paths of people who did not convert, of one report.
 pub const REPORT_PATHS_MAX: i64 = 100_000;
 /// Activations and conversions of one simulation.

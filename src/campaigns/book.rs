@@ -99,6 +99,12 @@ impl PolicyBook {
         self.policies.values().any(|policies| !policies.attribution.upline_ppm.is_empty())
     }
 
+    /// Whether any policy in the book ends journeys at the previous conversion.
+    #[must_use]
+    pub fn splits_journeys(&self) -> bool {
+        self.policies.values().any(|policies| policies.attribution.is_split_at_previous_conversion)
+    }
+
     /// The longest lookback window of any policy in the book, in hours.
     #[must_use]
     pub fn lookback_hours_max(&self) -> i32 {

@@ -626,6 +626,88 @@ diesel::table! {
 }
 
 diesel::table! {
+    report_marks (brand_id, hour_at, id) {
+        brand_id -> Uuid,
+        hour_at -> Timestamptz,
+        id -> Int8,
+        marked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    report_policies (brand_id, span, starts_at, campaign_id) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        campaign_id -> Uuid,
+        policy_version -> Int4,
+    }
+}
+
+diesel::table! {
+    report_spans (brand_id, span, starts_at) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        lookback_hours -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
+    report_sums (brand_id, span, starts_at, dimension, campaign_id, currency, key) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        dimension -> Text,
+        campaign_id -> Uuid,
+        currency -> Text,
+        key -> Text,
+        touch_count -> Int8,
+        click_count -> Int8,
+        reward_count -> Int8,
+        cost_minor -> Numeric,
+        first_touch_units -> Numeric,
+        first_touch_minor -> Numeric,
+        last_touch_units -> Numeric,
+        last_touch_minor -> Numeric,
+        linear_units -> Numeric,
+        linear_minor -> Numeric,
+        time_decay_units -> Numeric,
+        time_decay_minor -> Numeric,
+        position_based_units -> Numeric,
+        position_based_minor -> Numeric,
+        weighted_last_touch_units -> Numeric,
+        weighted_last_touch_minor -> Numeric,
+    }
+}
+
+diesel::table! {
+    report_totals (brand_id, span, starts_at, campaign_id, currency) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        campaign_id -> Uuid,
+        currency -> Text,
+        conversion_count -> Int8,
+        value_minor -> Numeric,
+    }
+}
+
+diesel::table! {
+    report_uplines (brand_id, span, starts_at, campaign_id, currency, degree, member_id) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        campaign_id -> Uuid,
+        currency -> Text,
+        degree -> Int2,
+        member_id -> Uuid,
+        weight_units -> Numeric,
+        value_minor -> Numeric,
+    }
+}
+
+diesel::table! {
     reward_caps (brand_id, campaign_id, beneficiary_id, day) {
         brand_id -> Uuid,
         campaign_id -> Uuid,

@@ -14,6 +14,7 @@ use crate::base::{Money, Result};
 use crate::creators::Platform;
 use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
+use crate::marks;
 use crate::text_enum;
 use crate::urls::{AdClicks, Channel};
 
@@ -160,11 +161,13 @@ pub(crate) struct LinkCounts {
 }
 
 /// Keeps touches and moves the counters of their links. What was blocked as fraud is kept, and not counted.
-pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
+pub async fn record_touches(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, touches: &[Touch]) -> Result<()> {
     if touches.is_empty() {
         return Ok(());
     }
     store::insert_touches(conn, scope, touches).await?;
+    let moments: Vec<DateTime<Utc>> = touches.iter().map(|touch| touch.occurred_at).collect();
+    marks::mark(conn, scope, now, &moments).await?;
     let mut counts: BTreeMap<Uuid, LinkCounts> = BTreeMap::new();
     for touch in touches.iter().filter(|touch| touch.decision != Decision::Block) {
         let Some(link_id) = touch.link_id else { continue };
@@ -180,8 +183,17 @@ pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -
 }
 
 /// Gives sign-ups that named their referrer the owner that it turned out to be: `(touch, referrer, campaign)`.
-pub async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uuid, Uuid, Option<Uuid>)]) -> Result<()> {
-    if named.is_empty() { Ok(()) } else { store::name_referrers(conn, scope, named).await }
+pub async fn name_referrers(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    named: &[(Uuid, Uuid, Option<Uuid>)],
+) -> Result<()> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let moments = store::name_referrers(conn, scope, named).await?;
+    marks::mark(conn, scope, now, &moments).await
 }
 
 /// Keeps conversions; returns the ids of those that are new. One whose order is known already is not kept.

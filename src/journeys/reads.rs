@@ -110,21 +110,26 @@ pub async fn signup_touches(
     Ok(rows.into_iter().map(|row| ((row.canonical_id, row.at), row.touch_id)).collect())
 }
 
-/// The ids of the brand's conversions in `[from, to)` behind a place in their order, by moment and then by id: at most `count_max`.
+/// The ids of the brand's conversions in these stretches `[from, to)`, which do not overlap, behind a place in their order, by moment and then by
+/// id: at most `count_max`.
 pub async fn conversion_ids_between(
     conn: &mut Conn,
     scope: &Scope,
-    (from, to): (DateTime<Utc>, DateTime<Utc>),
+    stretches: &[(DateTime<Utc>, DateTime<Utc>)],
     after: (DateTime<Utc>, Uuid),
     count_max: i64,
 ) -> Result<Vec<Uuid>> {
-    let rows: Vec<IdRow> = sql("select c.id from conversions c
-         where c.brand_id = $1 and c.occurred_at >= $2 and c.occurred_at < $3 and (c.occurred_at, c.id) > ($4, $5)
+    let rows: Vec<IdRow> = sql("select c.id from unnest($2::timestamptz[], $3::timestamptz[]) as s (since, until)
+         cross join lateral (
+             select c.id, c.occurred_at from conversions c
+             where c.brand_id = $1 and c.occurred_at >= s.since and c.occurred_at < s.until and (c.occurred_at, c.id) > ($4, $5)
+             order by c.occurred_at, c.id
+             limit $6) c
          order by c.occurred_at, c.id
          limit $6")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Timestamptz, _>(from)
-    .bind::<Timestamptz, _>(to)
+    .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(from, _)| *from).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, to)| *to).collect::<Vec<_>>())
     .bind::<Timestamptz, _>(after.0)
     .bind::<SqlUuid, _>(after.1)
     .bind::<BigInt, _>(count_max)

@@ -1,5 +1,6 @@
-//! Touchpoints, conversions and refunds in PostgreSQL: a statement per kind and batch.
+//! Touchpoints and conversions in PostgreSQL: a statement per kind and batch.
 
+mod refunds;
 mod seats;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,7 @@ use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Jsonb, Nullable, T
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{Conversion, Decision, LinkCounts, Refund, Touch};
+use super::{Conversion, Decision, LinkCounts, Touch};
 use crate::access::Scope;
 use crate::base::limits::TOUCHPOINTS_PER_PERSON_MAX;
 use crate::base::{Error, Money, Result};
@@ -19,6 +20,7 @@ use crate::db::{Conn, sql};
 use crate::events::{AgentClass, Hash16, TouchKind};
 use crate::urls::{AdClicks, Channel};
 
+pub(super) use refunds::{apply_refunds, drop_refunds, insert_refunds, waiting_refunds};
 pub use seats::{Reseated, reseat};
 
 pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
@@ -72,17 +74,31 @@ pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, counts: &BTre
     Ok(())
 }
 
-pub(super) async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uuid, Uuid, Option<Uuid>)]) -> Result<()> {
-    sql("update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
+/// Returns when the touches were that got their owner.
+pub(super) async fn name_referrers(
+    conn: &mut Conn,
+    scope: &Scope,
+    named: &[(Uuid, Uuid, Option<Uuid>)],
+) -> Result<Vec<DateTime<Utc>>> {
+    let rows: Vec<MomentRow> = sql(
+        "update touchpoints t set referrer_id = n.referrer_id, campaign_id = coalesce(t.campaign_id, n.campaign_id)
          from unnest($2::uuid[], $3::uuid[], $4::uuid[]) as n (id, referrer_id, campaign_id)
-         where t.brand_id = $1 and t.id = n.id and t.creator_id is null and t.referrer_id is null")
+         where t.brand_id = $1 and t.id = n.id and t.creator_id is null and t.referrer_id is null
+         returning t.occurred_at",
+    )
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.0).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(named.iter().map(|row| row.1).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(named.iter().map(|row| row.2).collect::<Vec<_>>())
-    .execute(conn)
+    .load(conn)
     .await?;
-    Ok(())
+    Ok(rows.into_iter().map(|row| row.occurred_at).collect())
+}
+
+#[derive(QueryableByName)]
+struct MomentRow {
+    #[diesel(sql_type = Timestamptz)]
+    occurred_at: DateTime<Utc>,
 }
 
 /// The columns of a [`TouchRow`] from the alias `t`, but for the canonical person, as a literal for `concat!`.
@@ -184,9 +200,10 @@ pub async fn touches_up_to(
     if moments.is_empty() {
         return Ok(Vec::new());
     }
+    let stretches = stretches(moments, window);
     let rows: Vec<TouchRow> = sql(concat!(
-        "select distinct wanted.id as canonical_id, t.*
-         from (select distinct id, since, at from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as w (id, since, at)) wanted
+        "select wanted.id as canonical_id, t.*
+         from unnest($2::uuid[], $3::timestamptz[], $4::timestamptz[]) as wanted (id, since, at)
          cross join lateral (
              select ",
         touch_columns!(),
@@ -195,17 +212,35 @@ pub async fn touches_up_to(
                                    and t.occurred_at <= wanted.at
              where p.brand_id = $1 and p.canonical_id = wanted.id
              order by t.occurred_at desc, t.id desc
-             limit $5) t
-         order by canonical_id, t.occurred_at, t.id"
+             limit $5) t"
     ))
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(moments.iter().map(|(id, _)| *id).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at - window).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(moments.iter().map(|(_, at)| *at).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(stretches.iter().map(|(id, ..)| *id).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, since, _)| *since).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, _, at)| *at).collect::<Vec<_>>())
     .bind::<BigInt, _>(TOUCHPOINTS_PER_PERSON_MAX)
     .load(conn)
     .await?;
-    rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?))).collect()
+    let touches = rows.into_iter().map(|row| Ok((row.canonical_id, to_touch(row)?)));
+    let mut touches = touches.collect::<Result<Vec<(Uuid, Touch)>>>()?;
+    touches.sort_unstable_by_key(|(person, touch)| (*person, touch.occurred_at, touch.id));
+    Ok(touches)
+}
+
+/// The time before each moment as stretches that do not overlap, in order: `(person, since, until)`, both included. A moment is looked back
+/// from to the person's moment before it, where that is within the window. The latest touches before a moment are among the latest of its
+/// stretch and of those before, so that nothing is read twice, and no row is compared with all others to find out whether it was.
+fn stretches(moments: &[(Uuid, DateTime<Utc>)], window: TimeDelta) -> Vec<(Uuid, DateTime<Utc>, DateTime<Utc>)> {
+    let mut moments = moments.to_vec();
+    moments.sort_unstable();
+    moments.dedup();
+    let before = |index: usize| index.checked_sub(1).and_then(|index| moments.get(index));
+    let stretch = |(index, (person, at)): (usize, &(Uuid, DateTime<Utc>))| {
+        let earliest = *at - window;
+        let same = before(index).filter(|(other, _)| other == person);
+        (*person, same.map_or(earliest, |(_, before)| earliest.max(*before + TimeDelta::microseconds(1))), *at)
+    };
+    moments.iter().enumerate().map(stretch).collect()
 }
 
 fn to_touch(row: TouchRow) -> Result<Touch> {
@@ -380,83 +415,18 @@ pub(super) async fn conversions_of_orders(
     rows.into_iter().map(|row| Ok(to_conversion(row)?.1)).collect()
 }
 
-pub(super) async fn insert_refunds(conn: &mut Conn, scope: &Scope, refunds: &[Refund]) -> Result<()> {
-    if refunds.is_empty() {
-        return Ok(());
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_cover_each_window_once() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let behind = |hours: i64| at(hours) + TimeDelta::microseconds(1);
+        let (ann, bob) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let moments = [(bob, at(100)), (ann, at(103)), (ann, at(100)), (ann, at(200)), (ann, at(103))];
+        let expected =
+            [(ann, at(90), at(100)), (ann, behind(100), at(103)), (ann, at(190), at(200)), (bob, at(90), at(100))];
+        assert_eq!(stretches(&moments, TimeDelta::hours(10)), expected);
     }
-    sql("insert into refunds (brand_id, id, order_id, amount_minor, currency, occurred_at)
-         select $1, * from unnest($2::uuid[], $3::text[], $4::int8[], $5::text[], $6::timestamptz[])
-         on conflict do nothing")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(refunds.iter().map(|refund| refund.id).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(refunds.iter().map(|refund| refund.order_id.as_str()).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(refunds.iter().map(|refund| refund.value.minor).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(refunds.iter().map(|refund| refund.value.currency.to_string()).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(refunds.iter().map(|refund| refund.occurred_at).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-#[derive(QueryableByName)]
-struct RefundRow {
-    #[diesel(sql_type = SqlUuid)]
-    id: Uuid,
-    #[diesel(sql_type = Text)]
-    order_id: String,
-    #[diesel(sql_type = BigInt)]
-    amount_minor: i64,
-    #[diesel(sql_type = Text)]
-    currency: String,
-    #[diesel(sql_type = Timestamptz)]
-    occurred_at: DateTime<Utc>,
-}
-
-pub(super) async fn waiting_refunds(conn: &mut Conn, scope: &Scope, orders: &[String]) -> Result<Vec<Refund>> {
-    let rows: Vec<RefundRow> = sql("select id, order_id, amount_minor, currency, occurred_at from refunds
-         where brand_id = $1 and order_id = any ($2) and conversion_id is null order by occurred_at, id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<Text>, _>(orders)
-    .load(conn)
-    .await?;
-    rows.into_iter()
-        .map(|row| {
-            let currency = row.currency.parse().map_err(|error| Error::fault("reading a refund's currency", error))?;
-            let value = Money::new(row.amount_minor, currency);
-            Ok(Refund { id: row.id, order_id: row.order_id, conversion_id: None, value, occurred_at: row.occurred_at })
-        })
-        .collect()
-}
-
-/// Ties refunds to their conversions and adds them up there: `(refund, conversion, minor units)`, which may be less than it says.
-pub(super) async fn apply_refunds(conn: &mut Conn, scope: &Scope, applied: &[(Uuid, Uuid, i64)]) -> Result<()> {
-    if applied.is_empty() {
-        return Ok(());
-    }
-    sql("with applied as (
-             select * from unnest($2::uuid[], $3::uuid[], $4::int8[]) as a (refund_id, conversion_id, minor)),
-         tied as (
-             update refunds r set conversion_id = applied.conversion_id, amount_minor = applied.minor from applied where r.brand_id = $1 and r.id = applied.refund_id)
-         update conversions c set refunded_minor = c.refunded_minor + sums.minor
-         from (select conversion_id, sum(minor)::int8 as minor from applied group by conversion_id) sums
-         where c.brand_id = $1 and c.id = sums.conversion_id")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(applied.iter().map(|row| row.0).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(applied.iter().map(|row| row.1).collect::<Vec<_>>())
-    .bind::<Array<BigInt>, _>(applied.iter().map(|row| row.2).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn drop_refunds(conn: &mut Conn, scope: &Scope, ids: &[Uuid]) -> Result<()> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sql("delete from refunds where brand_id = $1 and id = any ($2)")
-        .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Array<SqlUuid>, _>(ids)
-        .execute(conn)
-        .await?;
-    Ok(())
 }

@@ -29,7 +29,7 @@ pub async fn grant(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, claims: V
         let outcome = decide(claim, &inactive, &mut Ledger { caps: &mut caps, books: &mut books, id });
         rows.push(row(claim, id, outcome));
     }
-    store::insert_rewards(conn, scope, &rows).await?;
+    store::insert_rewards(conn, scope, now, &rows).await?;
     caps.write(conn, scope).await?;
     books.close(conn, scope).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())

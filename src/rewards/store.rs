@@ -15,6 +15,7 @@ use crate::access::Scope;
 use crate::base::{Error, Money, Result};
 use crate::campaigns::RewardKind;
 use crate::db::{Conn, sql};
+use crate::marks;
 
 /// A reward as it is inserted.
 #[derive(Clone, Debug)]
@@ -91,7 +92,12 @@ pub(super) async fn has_standing_alert(conn: &mut Conn, scope: &Scope, member_id
     Ok(!rows.is_empty())
 }
 
-pub(super) async fn insert_rewards(conn: &mut Conn, scope: &Scope, rows: &[RewardRow]) -> Result<()> {
+pub(super) async fn insert_rewards(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    rows: &[RewardRow],
+) -> Result<()> {
     sql("insert into rewards (brand_id, id, idempotency_key, campaign_id, policy_version, kind, beneficiary_creator_id, beneficiary_member_id,
                              referee_id, conversion_id, cause_event_id, degree, amount_minor, currency, state, reason, triggered_at, releases_at)
          select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int4[], $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[],
@@ -117,7 +123,8 @@ pub(super) async fn insert_rewards(conn: &mut Conn, scope: &Scope, rows: &[Rewar
     .bind::<Array<Nullable<Timestamptz>>, _>(rows.iter().map(|row| row.releases_at).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(())
+    let moments: Vec<DateTime<Utc>> = rows.iter().map(|row| row.triggered_at).collect();
+    marks::mark(conn, scope, now, &moments).await
 }
 
 /// What a cap counts.
@@ -413,16 +420,24 @@ pub(super) async fn change(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, c
     if changes.is_empty() {
         return Ok(());
     }
-    sql("update rewards r set state = n.state, reversed_minor = n.reversed, reason = coalesce(n.reason, case when n.state in ('ESCROWED', 'AVAILABLE') and r.state = 'HELD' then null else r.reason end), settled_at = $2
+    let moved: Vec<TriggeredRow> = sql("update rewards r set state = n.state, reversed_minor = n.reversed, reason = coalesce(n.reason, case when n.state in ('ESCROWED', 'AVAILABLE') and r.state = 'HELD' then null else r.reason end), settled_at = $2
          from unnest($3::uuid[], $4::text[], $5::int8[], $6::text[]) as n (id, state, reversed, reason)
-         where r.brand_id = $1 and r.id = n.id")
+         where r.brand_id = $1 and r.id = n.id
+         returning r.triggered_at")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Timestamptz, _>(now)
     .bind::<Array<SqlUuid>, _>(changes.iter().map(|change| change.id).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(changes.iter().map(|change| change.state.as_str()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(changes.iter().map(|change| change.reversed_minor).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(changes.iter().map(|change| change.reason.as_deref()).collect::<Vec<_>>())
-    .execute(conn)
+    .load(conn)
     .await?;
-    Ok(())
+    let moments: Vec<DateTime<Utc>> = moved.into_iter().map(|row| row.triggered_at).collect();
+    marks::mark(conn, scope, now, &moments).await
+}
+
+#[derive(QueryableByName)]
+struct TriggeredRow {
+    #[diesel(sql_type = Timestamptz)]
+    triggered_at: DateTime<Utc>,
 }

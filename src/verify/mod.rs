@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::access::Brand;
+use crate::attribution::report::kept;
 use crate::base::Result;
 use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
@@ -20,6 +21,9 @@ const STREAM_BATCH: usize = 1_000;
 
 /// The invariant of the ledger's hashes, which are taken again one by one.
 const CHAIN: &str = "the ledger's chain of hashes is whole";
+
+/// The invariant of the sums that reports are answered from, which are worked out again one by one.
+const SUMS: &str = "kept sums of reports equal the live computation";
 
 /// One invariant and how many rows break it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -87,6 +91,8 @@ async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings:
         count_each(conn, brand, invariants, findings).await?;
     }
     count_books(conn, brand, findings).await?;
+    let breach_count = kept::broken_sums(conn, &brand.scope()).await?;
+    findings.push(Finding { brand: brand.slug.clone(), invariant: SUMS, breach_count });
     let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
     let since =
         [(store::KEY_INVARIANTS, day(EVENT_KEY_DAYS - 1)), (store::INVARIANTS_OF_THE_DAY, day(ACTIVITY_DAYS_KEPT / 2))];

@@ -1,5 +1,5 @@
 //! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on, to Redis and to
-//! webhook endpoints; looks at the books.
+//! webhook endpoints; looks at the books; keeps the sums of reports.
 //! It never takes events in, and never has an effect outside of the transaction that moves its position.
 //! Start with `pipeline.rs`: the life of an event on one page.
 
@@ -11,15 +11,17 @@ mod unmerge;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use scoped_futures::ScopedFutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
+use crate::base::limits::REPORT_DAYS_PER_TURN_MAX;
 use crate::db::{analyze_grown, is_timeout};
 use crate::events::Reader;
-use crate::{events, identity, ingest, links, members, outbox, rewards, verify};
+use crate::{attribution, events, identity, ingest, links, members, outbox, rewards, verify};
 
 pub use send::deliver;
 pub use unmerge::unmerge;
@@ -41,6 +43,12 @@ const ASKING: Duration = Duration::from_secs(60);
 const AUDITING: Duration = Duration::from_secs(60);
 /// How many times as long as a look at the books took nobody looks again: books can grow big.
 const AUDITING_RESTS: u32 = 20;
+/// How often it is looked which hours' sums of reports are due.
+const KEEPING: Duration = Duration::from_secs(5);
+/// How many times as long as that took it rests: events come first.
+const KEEPING_RESTS: u32 = 4;
+/// How long nothing may have changed in an hour before its sums are kept.
+const QUIET: TimeDelta = TimeDelta::seconds(10);
 /// How long a worker rests after a fault of the moment.
 const REST: Duration = Duration::from_millis(250);
 
@@ -49,8 +57,8 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
     // Platforms and endpoints can be slow: they are talked to beside the work, never in its way.
     let (asking, sending) = (ask_on(&app, &stop), send::deliver_on(&app, &stop));
     // The books can be big: nothing waits for the look at them.
-    let auditing = audit_on(&app, &stop);
-    let (worked, (), (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, sending, auditing);
+    let (auditing, keeping) = (audit_on(&app, &stop), keep_on(&app, &stop));
+    let (worked, (), (), (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, sending, auditing, keeping);
     worked
 }
 
@@ -141,6 +149,40 @@ async fn audit_on(app: &App, stop: &CancellationToken) {
             () = tokio::time::sleep(AUDITING.max(began_at.elapsed() * AUDITING_RESTS)) => {}
         }
     }
+}
+
+async fn keep_on(app: &App, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let began_at = tokio::time::Instant::now();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            kept = keep_reports(app, QUIET) => if let Err(error) = kept {
+                tracing::warn!(error = &error as &dyn std::error::Error, "sums of reports were not kept, and will be later");
+            },
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(KEEPING.max(began_at.elapsed() * KEEPING_RESTS)) => {}
+        }
+    }
+}
+
+/// Keeps the sums of hours that nothing has changed for so long, of some days of each brand, the oldest first. Returns how many hours those were.
+pub async fn keep_reports(app: &App, quiet: TimeDelta) -> Result<usize> {
+    let mut total = 0;
+    for brand in brands(app).await? {
+        let (scope, quiet_since) = (&brand.scope(), app.env.now() - quiet);
+        for _ in 0..REPORT_DAYS_PER_TURN_MAX {
+            let work = app.db.transaction(|conn| {
+                async move { attribution::report::kept::keep(conn, scope, quiet_since).await }.scope_boxed()
+            });
+            match work.await? {
+                0 => break,
+                count => total += count,
+            }
+        }
+    }
+    Ok(total)
 }
 
 /// Looks at the books of every brand and keeps what it finds: those that do not add up pay nothing out. Returns how many rows are in breach.

@@ -51,18 +51,18 @@ async fn process_part(
     // What did they touch, and was that honest?
     let mut touches = touches(batch, people);
     let mut assessments = fraud::assess_touches(conn, scope, book, &mut touches).await?;
-    journeys::record_touches(conn, scope, &touches).await?;
+    journeys::record_touches(conn, scope, now, &touches).await?;
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
     let late = late_referrals(conn, scope, &enrolment).await?;
-    journeys::name_referrers(conn, scope, &named_referrers(batch, &enrolment, &late)).await?;
+    journeys::name_referrers(conn, scope, now, &named_referrers(batch, &enrolment, &late)).await?;
     assessments.extend(fraud::assess_signups(conn, scope, book, batch, people, &enrolment).await?);
     fraud::record(conn, scope, &assessments).await?;
 
     // What was bought and refunded, and who gets the credit? A late touch re-opens what it may have led to.
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
-    journeys::record_touches(conn, scope, &sales.touches).await?;
+    journeys::record_touches(conn, scope, now, &sales.touches).await?;
     let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
     let told: Vec<Uuid> = stitched.merged.iter().chain(&enrolment.recognised).copied().collect();
     let mut reopened = sales::reseated(conn, scope, now, &told).await?;

@@ -223,10 +223,10 @@ async fn compute(conn: &mut Conn, scope: &Scope, book: &mut PolicyBook, series: 
     let mut paths = rules::Paths::new(series.1);
     if let Some((from, last)) = latest_conversions_span(conn, scope, DATA_DRIVEN_CONVERSIONS_MAX).await? {
         let to = last + TimeDelta::microseconds(1);
-        let (mut walk, mut seen) = (Walk::over(from, to), 0);
+        let (mut walk, mut seen) = (Walk::over([(from, to)]), 0);
         // Of conversions of one moment there may be more than were asked for.
         while seen < 2 * DATA_DRIVEN_CONVERSIONS_MAX
-            && let Some(chunk) = walk.next(conn, scope, book, None).await?
+            && let Some(chunk) = walk.next(conn, scope, book).await?
         {
             seen += i64::try_from(chunk.conversions.len()).unwrap_or(i64::MAX);
             for (conversion, previous_at, touches) in chunk.iter() {

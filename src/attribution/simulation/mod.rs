@@ -67,10 +67,10 @@ pub async fn simulate(
     let weighings = &mut Weighings::in_force(conn, scope, book, &trial.policy).await?;
     let stood = Stood::replace(book, trial);
     let mut tally = Tally::new(trial.currency);
-    let mut walk = Walk::over(trial.from, trial.to);
+    let mut walk = Walk::over([(trial.from, trial.to)]);
     let mut done_count = 0;
     tell(Progress { done_count, total_count });
-    while let Some(chunk) = walk.next(conn, scope, book, None).await? {
+    while let Some(chunk) = walk.next(conn, scope, book).await? {
         judge(conn, scope, &Bench { trial, book, stood: &stood }, weighings, &chunk, &mut tally).await?;
         done_count += chunk.conversions.len() as u64;
         tell(Progress { done_count, total_count });

@@ -43,6 +43,7 @@ const FORGET: &str = "
     set session_replication_role = replica;
     delete from attribution_records; delete from conversions; delete from data_driven_weights; delete from data_driven_models; delete from fraud_alerts; delete from fraud_assessments;
     delete from identities; delete from identity_merges; delete from member_activity_days; delete from member_downlines; delete from members; delete from outbox;
+    delete from report_marks; delete from report_policies; delete from report_sums; delete from report_totals; delete from report_uplines; delete from report_spans;
     delete from people; delete from refunds; delete from reward_caps; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
     delete from ledger_chains;
