@@ -14,6 +14,10 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 pub const EVENTS_PER_REQUEST_MAX: usize = 1_000;
 /// `properties` of one event, as JSON text.
 pub const PROPERTIES_BYTES_MAX: usize = 4 * 1024;
+/// The name of a property that is kept, or asked for.
+pub const PROPERTY_NAME_BYTES_MAX: usize = 64;
+/// The value of a property that is kept, or asked for.
+pub const PROPERTY_VALUE_BYTES_MAX: usize = 255;
 /// Any single text field of an event.
 pub const EVENT_TEXT_BYTES_MAX: usize = 512;
 /// The URL of an event: addresses with the marks of several advertising platforms grow long.
@@ -217,8 +221,14 @@ pub const PAYOUT_LINES_MAX: i64 = 10_000;
 pub const PAYOUT_REASON_BYTES_MAX: usize = 500;
 /// Bytes of a payment provider's own name of a payment.
 pub const PROVIDER_REFERENCE_BYTES_MAX: usize = 255;
+/// Conditions of a reward policy's activation.
+pub const ACTIVATION_CONDITIONS_MAX: usize = 10;
+/// Acts of one person that are looked through for its activation, the earliest.
+pub const ACTS_PER_PERSON_MAX: i64 = 10_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Tiers of a reward policy, of all degrees.
+pub const REWARD_TIERS_MAX: usize = 50;
 /// Degrees of the referral up-line that an attribution policy may credit.
 pub const UPLINE_DEGREES_MAX: usize = 3;
 /// Conversions of one report that are judged again, since no sums of their hours are kept.

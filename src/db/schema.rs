@@ -221,6 +221,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_properties (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        properties -> Jsonb,
+    }
+}
+
+diesel::table! {
     event_rulings (brand_id, id) {
         brand_id -> Uuid,
         id -> Uuid,
@@ -714,6 +722,16 @@ diesel::table! {
         beneficiary_id -> Uuid,
         day -> Date,
         granted_count -> Int4,
+    }
+}
+
+diesel::table! {
+    reward_totals (brand_id, campaign_id, beneficiary_id) {
+        brand_id -> Uuid,
+        campaign_id -> Uuid,
+        beneficiary_id -> Uuid,
+        granted_count -> Int4,
+        policy_version -> Int4,
     }
 }
 

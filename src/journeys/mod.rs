@@ -19,7 +19,8 @@ use crate::text_enum;
 use crate::urls::{AdClicks, Channel};
 
 pub use reads::{
-    conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions, signup_touches,
+    Act, acts_of, conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions,
+    signup_touches,
 };
 pub use store::{Reseated, ad_clicks_of_column, reseat, touches_around, touches_up_to};
 
@@ -150,6 +151,11 @@ impl Touch {
     pub fn has_owner(&self) -> bool {
         self.creator_id.is_some() || self.referrer_id.is_some()
     }
+}
+
+/// Keeps what events say beyond our vocabulary: `(event, properties)`.
+pub async fn record_properties(conn: &mut Conn, scope: &Scope, said: &[(Uuid, serde_json::Value)]) -> Result<()> {
+    if said.is_empty() { Ok(()) } else { store::insert_properties(conn, scope, said).await }
 }
 
 /// How much was done on a link.

@@ -56,6 +56,22 @@ pub(super) async fn insert_touches(conn: &mut Conn, scope: &Scope, touches: &[To
     Ok(())
 }
 
+pub(super) async fn insert_properties(
+    conn: &mut Conn,
+    scope: &Scope,
+    said: &[(Uuid, serde_json::Value)],
+) -> Result<()> {
+    sql("insert into event_properties (brand_id, id, properties)
+         select $1, id, properties from unnest($2::uuid[], $3::jsonb[]) as n (id, properties) order by id
+         on conflict do nothing")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(said.iter().map(|(id, _)| *id).collect::<Vec<_>>())
+    .bind::<Array<Jsonb>, _>(said.iter().map(|(_, properties)| properties.clone()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 pub(super) async fn count_on_links(conn: &mut Conn, scope: &Scope, counts: &BTreeMap<Uuid, LinkCounts>) -> Result<()> {
     if counts.is_empty() {
         return Ok(());

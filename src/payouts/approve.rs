@@ -86,6 +86,8 @@ async fn look_again(conn: &mut Conn, scope: &Scope, payout: &Held, live: &[LiveL
             has_open_alert: false,
             is_fraud_confirmed: line.is_fraud_confirmed,
             is_in_another: false,
+            // What is taken back after the sheet was made does not keep the rest back.
+            minimum_minor: 0,
         };
         let reason = obstacle(&facts, is_banned).map(|reason| match reason {
             LineReason::FraudConfirmed | LineReason::BeneficiaryBanned => reason,

@@ -9,7 +9,8 @@ use super::rules::{Facts, Line, Sum, sheet};
 use super::{NewPayout, PayoutState, check_reason, nettable_minor, store};
 use crate::access::{Permission, Scope};
 use crate::base::limits::PAYOUT_LINES_MAX;
-use crate::base::{Code, Env, Error, Result, is_plain};
+use crate::base::{Code, Currency, Env, Error, Result, is_plain};
+use crate::campaigns::PolicyBook;
 use crate::db::Conn;
 use crate::ledger::{self, Bucket};
 use crate::outbox::{self, Topic};
@@ -69,6 +70,7 @@ async fn facts(conn: &mut Conn, scope: &Scope, input: &NewPayout) -> Result<Vec<
     let locked = rewards::lock(conn, scope, &ids).await?;
     let locked: HashMap<Uuid, Standing> = locked.into_iter().map(|reward| (reward.id, reward)).collect();
     let taken = store::taken(conn, scope, &ids).await?;
+    let book = PolicyBook::load(conn, scope).await?;
     let facts = found.into_iter().filter_map(|candidate| {
         let reward = locked.get(&candidate.id)?;
         Some(Facts {
@@ -79,9 +81,18 @@ async fn facts(conn: &mut Conn, scope: &Scope, input: &NewPayout) -> Result<Vec<
             has_open_alert: candidate.has_open_alert,
             is_fraud_confirmed: candidate.is_fraud_confirmed,
             is_in_another: taken.contains(&reward.id),
+            minimum_minor: minimum_minor(&book, reward.campaign_id, currency),
         })
     });
     Ok(facts.collect())
+}
+
+/// The least that a campaign's policy in force has sent. It is an amount in the campaign's currency: nothing here knows what another is
+/// worth, so that rewards in one wait for nothing.
+fn minimum_minor(book: &PolicyBook, campaign_id: Uuid, currency: Currency) -> i64 {
+    let is_own = book.campaign(campaign_id).is_some_and(|campaign| campaign.currency == currency);
+    let policies = book.current(campaign_id).filter(|_| is_own);
+    policies.and_then(|policies| policies.reward.payout_minimum_minor).unwrap_or(0)
 }
 
 /// Cancels a draft: its rewards are free for another payout.

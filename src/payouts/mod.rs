@@ -56,6 +56,8 @@ text_enum! {
         BeneficiaryBanned = "BENEFICIARY_BANNED",
         /// All lines together come to less than the least that was to be paid.
         BelowMinimum = "BELOW_MINIMUM",
+        /// What would be sent is less than its campaign's policy asks for.
+        BelowCampaignMinimum = "BELOW_CAMPAIGN_MINIMUM",
     }
 }
 

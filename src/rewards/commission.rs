@@ -103,7 +103,7 @@ pub(super) fn wanted(
         }
     }
     for ((beneficiary, degree), sum) in sums {
-        let share_ppm = policy.tiers.iter().find(|tier| tier.degree == degree).and_then(|tier| tier.share_ppm);
+        let share_ppm = policy.tiers.iter().filter(|tier| tier.degree == degree).find_map(|tier| tier.share_ppm);
         let Some(share_ppm) = share_ppm.filter(|_| Some(beneficiary) != buyer) else { continue };
         let net = net_of_refund(sum, conversion.value.minor, conversion.refunded_minor);
         let minor = share(net, share_ppm);
@@ -198,9 +198,11 @@ pub(super) fn claim(
         recorded_at: conversion.recorded_at,
         escrow_days: policies.reward.escrow_days,
         per_day_max: None,
+        in_campaign_max: None,
         decision,
         is_running: facts.is_running(conversion.occurred_at),
         is_limited: facts.is_limited,
+        is_reached: true,
         reason: None,
     }
 }

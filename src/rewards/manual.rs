@@ -63,9 +63,11 @@ pub async fn issue(conn: &mut Conn, scope: &Scope, env: &Env, input: NewReward) 
         recorded_at: env.now(),
         escrow_days: policies.reward.escrow_days,
         per_day_max: None,
+        in_campaign_max: None,
         decision: Decision::Allow,
         is_running: facts.is_running(env.now()),
         is_limited: facts.is_limited,
+        is_reached: true,
         reason: Some(input.reason),
     };
     let granted = grant(conn, scope, env.now(), vec![claim]).await?;

@@ -1,10 +1,10 @@
-//! Rewards and caps in PostgreSQL.
+//! Rewards in PostgreSQL.
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -125,65 +125,6 @@ pub(super) async fn insert_rewards(
     .await?;
     let moments: Vec<DateTime<Utc>> = rows.iter().map(|row| row.triggered_at).collect();
     marks::mark(conn, scope, now, &moments).await
-}
-
-/// What a cap counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct CapKey {
-    pub campaign_id: Uuid,
-    pub beneficiary_id: Uuid,
-    pub day: NaiveDate,
-}
-
-#[derive(QueryableByName)]
-struct CapRow {
-    #[diesel(sql_type = SqlUuid)]
-    campaign_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    beneficiary_id: Uuid,
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
-    #[diesel(sql_type = Integer)]
-    granted_count: i32,
-}
-
-/// Makes the rows that are missing and locks all. The upsert takes the lock, so that two callers count one after the other.
-pub(super) async fn lock_caps(conn: &mut Conn, scope: &Scope, keys: &[CapKey]) -> Result<HashMap<CapKey, i32>> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<CapRow> = sql("insert into reward_caps (brand_id, campaign_id, beneficiary_id, day, granted_count)
-         select $1, campaign_id, beneficiary_id, day, 0 from unnest($2::uuid[], $3::uuid[], $4::date[]) as k (campaign_id, beneficiary_id, day)
-         on conflict (brand_id, campaign_id, beneficiary_id, day) do update set granted_count = reward_caps.granted_count
-         returning campaign_id, beneficiary_id, day, granted_count")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.campaign_id).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.beneficiary_id).collect::<Vec<_>>())
-    .bind::<Array<Date>, _>(keys.iter().map(|key| key.day).collect::<Vec<_>>())
-    .load(conn)
-    .await?;
-    let entry = |row: CapRow| {
-        let key = CapKey { campaign_id: row.campaign_id, beneficiary_id: row.beneficiary_id, day: row.day };
-        (key, row.granted_count)
-    };
-    Ok(rows.into_iter().map(entry).collect())
-}
-
-pub(super) async fn count_caps(conn: &mut Conn, scope: &Scope, taken: &[(CapKey, i32)]) -> Result<()> {
-    if taken.is_empty() {
-        return Ok(());
-    }
-    sql("update reward_caps c set granted_count = c.granted_count + n.count
-         from unnest($2::uuid[], $3::uuid[], $4::date[], $5::int4[]) as n (campaign_id, beneficiary_id, day, count)
-         where c.brand_id = $1 and c.campaign_id = n.campaign_id and c.beneficiary_id = n.beneficiary_id and c.day = n.day")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(taken.iter().map(|(key, _)| key.campaign_id).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(taken.iter().map(|(key, _)| key.beneficiary_id).collect::<Vec<_>>())
-    .bind::<Array<Date>, _>(taken.iter().map(|(key, _)| key.day).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(taken.iter().map(|(_, count)| *count).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 #[derive(QueryableByName)]

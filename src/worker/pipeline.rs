@@ -52,6 +52,7 @@ async fn process_part(
     let mut touches = touches(batch, people);
     let mut assessments = fraud::assess_touches(conn, scope, book, &mut touches).await?;
     journeys::record_touches(conn, scope, now, &touches).await?;
+    journeys::record_properties(conn, scope, &said(batch)).await?;
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
@@ -70,8 +71,8 @@ async fn process_part(
     let ids = sales.conversion_ids.iter().copied().chain(reopened).collect();
 
     // What is owed for it?
-    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment), &assessments).await?;
-    let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
+    let decisions = fraud::decisions_on(conn, scope, &referees(book, &enrolment), &assessments).await?;
+    let claims = rewards::activation_claims(conn, scope, book, batch, people, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
     let new_ids = batch.iter().map(|logged| logged.id).collect();
     let (new_count, event_count) = (sales.new_count, batch.len());
@@ -96,6 +97,12 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
             Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
         })
         .collect()
+}
+
+/// What the batch says of what people did, beyond our vocabulary.
+fn said(batch: &[Logged]) -> Vec<(Uuid, serde_json::Value)> {
+    let said = |logged: &Logged| Some((logged.id, logged.event.properties.clone()?));
+    batch.iter().filter_map(said).collect()
 }
 
 /// A sign-up of before whose referrer came with this batch.
@@ -139,9 +146,13 @@ fn named_referrers(
 }
 
 /// The members whose honesty decides about rewards for activations of this batch.
-fn referees(enrolment: &referrals::Enrolment) -> Vec<Uuid> {
+fn referees(book: &PolicyBook, enrolment: &referrals::Enrolment) -> Vec<Uuid> {
     let activated = enrolment.activated.iter().map(|one| one.member_id);
     let mut ids: Vec<Uuid> = activated.chain(enrolment.joined.iter().map(|one| one.member_id)).collect();
+    // By a rule, whatever somebody does may be the activation that pays.
+    if book.has_activation_rule() {
+        ids.extend(enrolment.of_event.iter().flatten());
+    }
     ids.sort_unstable();
     ids.dedup();
     ids

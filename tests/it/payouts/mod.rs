@@ -144,9 +144,11 @@ impl Desk {
             recorded_at: now,
             escrow_days: 0,
             per_day_max: None,
+            in_campaign_max: None,
             decision: Decision::Allow,
             is_running: true,
             is_limited: true,
+            is_reached: true,
             reason: None,
         };
         let claims: &Vec<Claim> = &(0..count).map(claim).collect();
