@@ -19,13 +19,12 @@ use crate::access::Scope;
 use crate::base::limits::{REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{AttributionModel, PolicyBook};
-use crate::db::Conn;
+use crate::db::{Conn, take_snapshot};
 use crate::referrals::uplines;
 
 pub use dimension::Dimension;
 use judged::Judged;
 pub use rules::{Group, Report, Total};
-pub(super) use store::take_snapshot;
 pub use upline::Degree;
 
 /// What a report is asked for.

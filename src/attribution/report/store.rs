@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 
 use super::Question;
 use super::dimension::Dimension;
@@ -11,11 +11,6 @@ use crate::access::Scope;
 use crate::attribution::walk::Stretch;
 use crate::base::Result;
 use crate::db::{Conn, sql};
-
-/// Every statement of the transaction sees the same rows from here on. It must be the first.
-pub(in crate::attribution) async fn take_snapshot(conn: &mut Conn) -> Result<()> {
-    Ok(conn.batch_execute("set transaction isolation level repeatable read, read only").await?)
-}
 
 #[derive(QueryableByName)]
 struct TouchRow {

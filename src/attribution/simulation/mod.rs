@@ -9,13 +9,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::report::take_snapshot;
 use super::walk::{Chunk, Walk};
 use super::{Weighings, journey, judging_campaign};
 use crate::access::Scope;
 use crate::base::{Code, Currency, Error, Result, is_plain};
 use crate::campaigns::{AttributionPolicy, PolicyBook};
-use crate::db::Conn;
+use crate::db::{Conn, take_snapshot};
 use crate::journeys::{Conversion, Touch};
 
 pub use rules::{Moved, Simulation};

@@ -21,7 +21,7 @@ use crate::attribution::simulation::Progress;
 use crate::base::limits::{ACTS_PER_PERSON_MAX, SIMULATION_CAUSES_MAX, SIMULATION_CHUNK_CAUSES};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{ActivationRule, CampaignFacts, CampaignStatus, Policies};
-use crate::db::Conn;
+use crate::db::{Conn, take_snapshot};
 use crate::events::TouchKind;
 use crate::fraud::decisions_on;
 use crate::journeys::{Act, Conversion, Decision, acts_of, conversions_by_id};
@@ -55,7 +55,7 @@ pub async fn simulate(
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Simulation> {
     rules::check(question)?;
-    store::take_snapshot(conn).await?;
+    take_snapshot(conn).await?;
     let conversion_count = store::conversion_count(conn, scope, question).await?;
     let mut activations = activations(conn, scope, question).await?;
     let total_count = conversion_count.saturating_add(activations.len());

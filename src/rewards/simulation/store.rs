@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::rules::Sums;
@@ -11,11 +11,6 @@ use super::{Part, Question};
 use crate::access::Scope;
 use crate::base::{Error, Result};
 use crate::db::{Conn, sql};
-
-/// Every statement of the transaction sees the same rows from here on. It must be the first.
-pub(super) async fn take_snapshot(conn: &mut Conn) -> Result<()> {
-    Ok(conn.batch_execute("set transaction isolation level repeatable read, read only").await?)
-}
 
 /// The moment at which a referee's activation reached the threshold: that of the activation, or of the sign-up where it came after.
 #[derive(Clone, Debug, QueryableByName)]
