@@ -159,6 +159,10 @@ pub const LIMITER_SUBJECTS_MAX: usize = 100_000;
 
 /// Events that the worker takes in one transaction.
 pub const WORKER_BATCH_MAX: i64 = 1_000;
+/// Histories that events join to one person: a user id that joins more is one that many people share, such as a till's or a guest's.
+pub const HISTORIES_PER_PERSON_MAX: i64 = 1_000;
+/// Conversions that the worker judges at a time where its batch holds fewer events: each may have as many touches as are considered.
+pub const JUDGED_TOGETHER_MIN: usize = 100;
 /// How often the worker tries an event, in ever smaller company, before it is buried.
 pub const WORKER_ATTEMPTS_MAX: i16 = 5;
 /// How many times fewer events a try takes than the one that failed: 1,000, 100, 10, and then the event alone, twice.

@@ -162,6 +162,7 @@ diesel::table! {
         model_version -> Nullable<Int4>,
         device_hash -> Nullable<Bytea>,
         anonymous_hash -> Nullable<Bytea>,
+        is_campaign_named -> Bool,
     }
 }
 

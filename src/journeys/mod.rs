@@ -22,7 +22,7 @@ pub use reads::{
     Act, acts_of, conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions,
     signup_touches,
 };
-pub use store::{ad_clicks_of_column, touches_of_people, touches_up_to};
+pub use store::{Reseated, ad_clicks_of_column, reseat, touches_around, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.
@@ -74,6 +74,8 @@ pub struct Conversion {
     pub member_id: Option<Uuid>,
     /// The campaign whose policies judge it: named by the event, else of the latest touch that has one.
     pub campaign_id: Option<Uuid>,
+    /// Whether the event named it: else a touch that comes late may make it another's.
+    pub is_campaign_named: bool,
     pub policy_version: Option<i32>,
     /// The version of what channels are worth, under DATA_DRIVEN; 0 where there was none yet.
     pub model_version: Option<i32>,

@@ -134,17 +134,24 @@ fn difference(
     for reward in stands {
         by_earner.entry((reward.beneficiary, reward.degree)).or_default().push(reward);
     }
+    let is_own = |reward: &&&Standing| Some(reward.campaign_id) == one.conversion.campaign_id;
     let mut reversals = Vec::new();
     for (earner, rewards) in &by_earner {
+        // A campaign that judged it before gets back what it gave: its budget and its policy are not this one's.
+        for reward in rewards.iter().filter(|reward| !is_own(reward) && reward.left_minor() > 0) {
+            let (amount_minor, reason) = (reward.left_minor(), RewardReason::Reattributed);
+            reversals.push(Reversal { reward: (*reward).clone(), amount_minor, reason });
+        }
         let target = wanted.get(earner).copied().unwrap_or(0);
         let reason = if wanted.contains_key(earner) || one.credits.is_empty() || one.conversion.refunded_minor > 0 {
             RewardReason::Refunded
         } else {
             RewardReason::Reattributed
         };
-        let mut surplus = rewards.iter().map(|reward| reward.left_minor()).sum::<i64>() - target;
+        let own = || rewards.iter().filter(is_own);
+        let mut surplus = own().map(|reward| reward.left_minor()).sum::<i64>() - target;
         // The latest reward gives back first.
-        for reward in rewards.iter().rev() {
+        for reward in own().rev() {
             let amount = surplus.min(reward.left_minor());
             if amount > 0 {
                 reversals.push(Reversal { reward: (*reward).clone(), amount_minor: amount, reason });
@@ -156,8 +163,8 @@ fn difference(
         let rewards = by_earner.get(earner).map_or(&[][..], Vec::as_slice);
         // A denial and a person's reversal are answers: it is not asked again for the same amount.
         let is_final = |reward: &Standing| reward.is_taken_back || reward.state == RewardState::Rejected;
-        let answers =
-            rewards.iter().map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
+        let own = rewards.iter().filter(is_own);
+        let answers = own.map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
         let answered = answers.fold(0, i64::saturating_add);
         let missing = target - answered;
         let terms = (book.campaign(one.conversion.campaign_id?)?, policies_of(book, one)?);

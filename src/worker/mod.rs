@@ -19,7 +19,7 @@ use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
 use crate::base::limits::REPORT_DAYS_PER_TURN_MAX;
-use crate::db::analyze_grown;
+use crate::db::{analyze_grown, is_timeout};
 use crate::events::Reader;
 use crate::{attribution, events, identity, ingest, links, members, outbox, rewards, verify};
 
@@ -74,7 +74,9 @@ pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
                 prepare(&app).await?;
                 is_prepared = true;
             }
-            let count = process_shards(&app).await?;
+            // What holds up one shard holds up nothing else: it is told when everything had its turn.
+            let processed = process_shards(&app).await;
+            let count = *processed.as_ref().unwrap_or(&0);
             has_worked |= count > 0;
             let is_due = tokio::time::Instant::now() >= chores_at;
             if count > 0 || is_due {
@@ -95,7 +97,7 @@ pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
                 forget(&app).await?;
                 forgetting_at = tokio::time::Instant::now() + FORGETTING;
             }
-            Ok::<u64, crate::base::Error>(count)
+            processed
         };
         match round.await {
             Ok(0) => {
@@ -252,12 +254,16 @@ async fn shards_with_work(app: &App) -> Result<Vec<i16>> {
     Ok(shards)
 }
 
+/// Every shard has its turn before a fault of one is told, unless it is the database that is away.
 async fn process_shards(app: &App) -> Result<u64> {
-    let mut count = 0;
+    let mut outcome = Ok(0);
     for shard in shards_with_work(app).await? {
-        count += shard::process(app, shard).await?;
+        match shard::process(app, shard).await {
+            Err(error) if error.is_transient() && !is_timeout(&error) => return Err(error),
+            processed => outcome = outcome.and_then(|count: u64| Ok(count + processed?)),
+        }
     }
-    Ok(count)
+    outcome
 }
 
 async fn brands(app: &App) -> Result<Vec<Brand>> {

@@ -1,12 +1,10 @@
 //! The life of an event, on one page. Everything here happens for a whole batch of one brand, in a few statements per step, inside the
 //! transaction that also moves the position: it all happens once, or not at all.
 
-use std::collections::HashSet;
-
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::sales;
+use super::sales::{self, Docket};
 use crate::access::{Keyring, Scope};
 use crate::base::{Env, Result};
 use crate::campaigns::PolicyBook;
@@ -25,8 +23,26 @@ pub(super) async fn process(
     scope: &Scope,
     batch: &[Logged],
 ) -> Result<()> {
-    let now = env.now();
     let book = &mut PolicyBook::load(conn, scope).await?;
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(sales::part(conn, scope, book, rest).await?);
+        process_part(conn, env, keyring, scope, book, part).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// The same of events that may be worked on together.
+async fn process_part(
+    conn: &mut Conn,
+    env: &Env,
+    keyring: &Keyring,
+    scope: &Scope,
+    book: &mut PolicyBook,
+    batch: &[Logged],
+) -> Result<()> {
+    let now = env.now();
 
     // Who is it? Identifiers become people; two that are the same are merged.
     let stitched = identity::stitch(conn, scope, keyring, batch).await?;
@@ -49,22 +65,26 @@ pub(super) async fn process(
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
     journeys::record_touches(conn, scope, now, &sales.touches).await?;
     let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
-    let reopened = sales::reopened(conn, scope, batch, &stitched, &late).await?;
-    let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
+    let told: Vec<Uuid> = stitched.merged.iter().chain(&enrolment.recognised).copied().collect();
+    let mut reopened = sales::reseated(conn, scope, now, &told).await?;
+    reopened.extend(sales::reopened(conn, scope, batch, &stitched, &late).await?);
+    let ids = sales.conversion_ids.iter().copied().chain(reopened).collect();
 
     // What is owed for it?
-    let decisions =
-        fraud::decisions_on(conn, scope, &referees(book, &enrolment, &sold.attributed), &assessments).await?;
+    let decisions = fraud::decisions_on(conn, scope, &referees(book, &enrolment), &assessments).await?;
     let claims = rewards::activation_claims(conn, scope, book, batch, people, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
-    let new_ids: HashSet<Uuid> = batch.iter().map(|logged| logged.id).collect();
-    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &new_ids, &decisions).await?);
+    let new_ids = batch.iter().map(|logged| logged.id).collect();
+    let (new_count, event_count) = (sales.new_count, batch.len());
+    let docket = Docket { ids, new_ids, new_count, event_count, assessments: &assessments };
+    let settled = sales::settle(conn, scope, now, book, docket).await?;
+    owed.extend(settled.owed);
 
     // Tell the world, last: the brand's outbox is locked from here to the commit.
     events::quarantine(conn, scope, &sales.refused).await?;
     fraud::raise(conn, scope, now, &assessments).await?;
     let mut changed: Vec<(Topic, Uuid)> = owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
-    changed.extend(sold.changed.into_iter().map(|id| (Topic::AttributionChanged, id)));
+    changed.extend(settled.credited.into_iter().map(|id| (Topic::AttributionChanged, id)));
     outbox::append(conn, scope, now, &changed).await?;
     Ok(())
 }
@@ -125,27 +145,14 @@ fn named_referrers(
     named.chain(late.iter().map(|one| (one.touch_id, one.referrer_id, one.campaign_id))).collect()
 }
 
-/// The members whose honesty decides about rewards of this batch.
-fn referees(
-    book: &PolicyBook,
-    enrolment: &referrals::Enrolment,
-    attributed: &[crate::attribution::Attributed],
-) -> Vec<Uuid> {
-    let members =
-        enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
-    let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
+/// The members whose honesty decides about rewards for activations of this batch.
+fn referees(book: &PolicyBook, enrolment: &referrals::Enrolment) -> Vec<Uuid> {
+    let activated = enrolment.activated.iter().map(|one| one.member_id);
+    let mut ids: Vec<Uuid> = activated.chain(enrolment.joined.iter().map(|one| one.member_id)).collect();
     // By a rule, whatever somebody does may be the activation that pays.
     if book.has_activation_rule() {
         ids.extend(enrolment.of_event.iter().flatten());
     }
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-/// The members who bought.
-pub(super) fn buyers(attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
     ids.sort_unstable();
     ids.dedup();
     ids

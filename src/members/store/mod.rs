@@ -65,7 +65,7 @@ pub use moves::moves_of;
 pub(super) use moves::{allow_long_move, keep_move};
 pub use plant::{Planted, plant};
 pub use standing::{RankingQuery, Standing, top_referrers};
-pub use tally::{Sale, forget_activity, record_sales};
+pub use tally::{Sale, forget_activity, record_sales, recount_sales};
 pub use upline::{ALL_HOPS, ancestors_of};
 
 /// Who hangs elsewhere, and those below it whose credited up-line that changes.

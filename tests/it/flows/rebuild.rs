@@ -147,7 +147,7 @@ fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
 pub(super) type Cuts = Vec<(i64, DateTime<Utc>)>;
 
 /// Waits until the worker may read all that is there: a transaction anywhere on the server holds the horizon, and would cut a batch.
-async fn all_below_the_horizon(app: &TestApp) {
+pub(super) async fn all_below_the_horizon(app: &TestApp) {
     let above =
         "select count(*) from events where recorded_xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     while app.sql_count(above).await > 0 {
