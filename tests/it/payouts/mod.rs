@@ -4,6 +4,7 @@ mod attacks;
 mod audit;
 mod bank;
 mod clawback;
+mod crowd;
 mod export;
 mod life;
 mod model;
