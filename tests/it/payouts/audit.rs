@@ -25,7 +25,7 @@ async fn broken_books_pay_nothing_out_until_they_are_mended() {
     assert_eq!(worker::audit(&desk).await.unwrap(), 0);
     assert_eq!((ready(&desk).await["ledger"].take(), broken_ledgers(&desk).await), (json!(true), "0".to_owned()));
 
-    desk.execute("update ledger_accounts set credit_minor = credit_minor + 1 where bucket = 'budget'").await;
+    desk.tamper("update ledger_accounts set credit_minor = credit_minor + 1 where bucket = 'budget'").await;
     assert!(worker::audit(&desk).await.unwrap() > 0);
     let state = ready(&desk).await;
     assert_eq!((&state["ledger"], &state["status"]), (&json!(false), &json!("degraded")));
@@ -33,7 +33,7 @@ async fn broken_books_pay_nothing_out_until_they_are_mended() {
     let refused = desk.mutate(&desk.checker_key, "approvePayout", json!({ "payoutId": payout_id(id) })).await;
     assert_eq!((&refused["payout"], &refused["userErrors"][0]["code"]), (&json!(null), &json!("LEDGER_BROKEN")));
 
-    desk.execute("update ledger_accounts set credit_minor = credit_minor - 1 where bucket = 'budget'").await;
+    desk.tamper("update ledger_accounts set credit_minor = credit_minor - 1 where bucket = 'budget'").await;
     assert_eq!(worker::audit(&desk).await.unwrap(), 0);
     desk.try_approve(id).await.unwrap();
 }
@@ -58,9 +58,9 @@ async fn an_approval_itself_looks_at_the_books_of_the_beneficiary() {
             "update ledger_transfers set amount_minor = 100 where kind = 'RELEASE'",
         ),
     ] {
-        desk.execute(breaking).await;
+        desk.tamper(breaking).await;
         assert_eq!(code(desk.try_approve(id).await), Some(Code::LedgerBroken), "{breaking}");
-        desk.execute(mending).await;
+        desk.tamper(mending).await;
     }
     desk.try_approve(id).await.unwrap();
 }
@@ -111,13 +111,13 @@ async fn verify_finds_each_way_in_which_payouts_can_be_broken() {
     desk.pay_out(creator(1)).await;
     desk.earn(creator(1), 7).await;
     for (invariant, breaking, mending) in BREACHES {
-        desk.execute(breaking).await;
+        desk.tamper(breaking).await;
         let mut conn = desk.db.conn().await.unwrap();
         let findings = grapevine::verify::check(&mut conn, &desk.brand, desk.now()).await.unwrap();
         let broken: Vec<&str> =
             findings.iter().filter(|finding| finding.breach_count > 0).map(|finding| finding.invariant).collect();
         assert!(broken.contains(&invariant), "{breaking}: {broken:?}");
         drop(conn);
-        desk.execute(mending).await;
+        desk.tamper(mending).await;
     }
 }
