@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use futures_util::future::join_all;
 use grapevine::base::Kind;
-use grapevine::ledger;
+use grapevine::ledger::reads::{Extent, look};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -34,7 +34,8 @@ async fn issue(app: &TestApp, key: &str) -> Value {
 
 /// What `verify` counts in the chain.
 async fn breach_count(app: &TestApp) -> i64 {
-    ledger::reads::broken_links(&mut app.db.conn().await.unwrap(), &app.scope).await.unwrap()
+    let conn = &mut *app.db.conn().await.unwrap();
+    look(conn, &app.scope, Extent::Whole).await.unwrap().breach_count
 }
 
 /// What the binary prints.

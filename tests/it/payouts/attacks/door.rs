@@ -5,6 +5,7 @@ use diesel_async::SimpleAsyncConnection;
 use grapevine::base::{SystemChance, random_bytes};
 use grapevine::campaigns::RewardKind;
 use grapevine::db::Db;
+use grapevine::ledger::reads::Extent;
 use grapevine::rewards::{self, NewReward};
 use grapevine::{payouts, worker};
 use scoped_futures::ScopedFutureExt;
@@ -114,7 +115,7 @@ async fn the_role_of_the_door_does_all_that_money_asks_for_and_goes_round_no_gua
     url.set_username(&role).unwrap();
     url.set_password(Some("door")).unwrap();
     do_all(&Db::connect(url.as_str(), 2).unwrap(), &world).await;
-    assert_eq!(worker::audit(&world).await.unwrap(), 0);
+    assert_eq!(worker::audit(&world, Extent::Whole).await.unwrap(), 0);
 
     let before = books(&world).await;
     let mut door = connect(url.as_str()).await;
