@@ -14,7 +14,7 @@ use crate::db::Conn;
 use crate::kv::Kv;
 use crate::ledger;
 use crate::ledger::reads::{Extent, Look, look};
-use crate::payouts::{Audit, record_audit};
+use crate::payouts::{Audit, is_broken, record_audit};
 
 /// Entries of a stream that are compared at once.
 const STREAM_BATCH: usize = 1_000;
@@ -40,8 +40,9 @@ pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result
 }
 
 /// Checks the books of a brand alone, the chain as far as `extent` says, and keeps what it found: while they are broken, no payout is
-/// approved. Returns how many rows are in breach.
+/// approved. Returns how many rows are in breach. What was broken at the last look is whole only when a look at all of it says so.
 pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, extent: Extent) -> Result<i64> {
+    let extent = if is_broken(conn, &brand.scope()).await? { Extent::Whole } else { extent };
     let mut findings = Vec::new();
     store::begin(conn).await?;
     let counted = count_books(conn, brand, extent, &mut findings).await;

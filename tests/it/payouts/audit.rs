@@ -129,7 +129,7 @@ async fn found(desk: &Desk, extent: Extent) -> i64 {
 }
 
 /// Fails without `mark.filter(...)` in `look` of `src/ledger/reads.rs` (the minute's look would find what is old), without the comparison
-/// with `hash_at` there, and where `audit` of `src/verify/mod.rs` marks a chain that is broken, or none.
+/// with `hash_at` there, and where `audit` of `src/verify/mod.rs` marks a chain that is broken, or none, or does not ask `is_broken`.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_look_of_each_minute_finds_what_is_new_and_the_whole_look_what_is_old() {
     const MARK: &str = "select coalesce(max(seq), 0) as count from ledger_chain_marks";
@@ -152,9 +152,10 @@ async fn the_look_of_each_minute_finds_what_is_new_and_the_whole_look_what_is_ol
     desk.tamper(&backdate(2, "-")).await;
     assert_eq!(found(&desk, Extent::New).await, 0, "it is not looked at again each minute");
     assert_eq!(found(&desk, Extent::Whole).await, 1);
+    assert_eq!(found(&desk, Extent::New).await, 1, "what was broken is not whole because nobody looks at it");
     assert_eq!(ready(&desk).await["ledger"], json!(false));
     desk.tamper(&backdate(2, "+")).await;
-    assert_eq!(found(&desk, Extent::Whole).await, 0);
+    assert_eq!(found(&desk, Extent::New).await, 0);
 
     // The last one that was found whole carries all of those before it.
     desk.tamper("create table kept as select id, chain_hash from ledger_transfers").await;
