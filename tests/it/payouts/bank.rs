@@ -1,5 +1,6 @@
 //! F17, the bank test: many hands grant, release, take back and pay out whatever comes to their minds, on few accounts and a budget that
 //! runs out, while somebody sums. Every sum is zero. `GRAPEVINE_TEST_LEDGER_STEPS` says how much each hand does, `GRAPEVINE_TEST_SEED` what.
+//! With their connections ended under them, and for longer: `tests/it/faults/bank.rs`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,13 +42,13 @@ impl Dice {
 
 /// What all hands know of.
 #[derive(Default)]
-struct Known {
+pub struct Known {
     rewards: Mutex<Vec<Uuid>>,
     payouts: Mutex<Vec<Uuid>>,
 }
 
 /// What was refused came too late or asked too much; what failed of the moment was tried five times. Nothing else may happen.
-fn settle<T>(result: Result<T>) -> Option<T> {
+pub fn settle<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(Error::Refused(_)) => None,
@@ -56,7 +57,7 @@ fn settle<T>(result: Result<T>) -> Option<T> {
     }
 }
 
-async fn step(desk: &Desk, dice: &Dice, known: &Known) {
+pub async fn step(desk: &Desk, dice: &Dice, known: &Known) {
     let (reward, payout) = (dice.pick(&known.rewards), dice.pick(&known.payouts));
     let somebody = creator(1 + dice.below(3) as u128);
     match (dice.below(12), reward, payout) {

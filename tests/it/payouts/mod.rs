@@ -2,7 +2,7 @@
 
 mod attacks;
 mod audit;
-mod bank;
+pub mod bank;
 mod batches;
 mod child;
 mod clawback;
