@@ -59,7 +59,6 @@ pub(super) struct Peer(pub(super) SocketAddr);
 
 /// The same paths without a socket, for who asks from within this process. The deadlines and caps of connections are not there: there are
 /// none.
-#[must_use]
 pub fn in_process(app: App, stop: CancellationToken) -> Router {
     let options = Options { trusted_proxy_count: app.settings.trusted_proxy_count, ..Options::default() };
     router(House::new(app, options, stop))

@@ -70,7 +70,7 @@ async fn grant_capped(desk: &Desk, member: Beneficiary, cause: Uuid) {
         escrow_days: 1,
         ..claim(format!("bank:{cause}:{number}"), member, usd(100), now)
     };
-    let claims: &Vec<Claim> = &vec![one(1), one(2)];
+    let claims: &Vec<Claim> = &Vec::from([one(1), one(2)]);
     let work = desk.db.transaction(|conn| {
         async move {
             let ids = rewards::grant(conn, scope, now, claims.clone()).await?;

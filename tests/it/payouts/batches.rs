@@ -26,7 +26,7 @@ const BATCH_MAX: usize = 500;
 /// Rewards of one batch that people release or take back at most: they do so one by one.
 const HANDS_MAX: usize = 12;
 /// Batches of one sequence at most.
-const BATCHES_MAX: usize = 40;
+const BATCHES_MAX: usize = 80;
 /// The beneficiaries who can be paid, by their places: three creators and two members.
 const PAYABLE: [usize; 5] = [0, 1, 2, 4, 5];
 
