@@ -110,7 +110,8 @@ fn deeds(dice: &Dice, count: usize, child: &Child) -> Vec<Deed> {
         let plain = Deed { from: child.funding("USD"), to: usd, minor, is_opened: true };
         match dice.below(16) {
             0 | 1 => Deed { from: child.funding("EUR"), to: eur, ..plain },
-            2 | 3 => Deed { from: usd, to: child.funding("USD"), minor: 20 * minor, ..plain },
+            2 => Deed { from: usd, to: child.funding("USD"), ..plain },
+            3 => Deed { from: usd, to: child.funding("USD"), minor: 1_000_000_000 * minor, ..plain },
             4 => Deed { from: eur, to: child.funding("EUR"), minor: 2 * minor, ..plain },
             5 => Deed { minor: 0, ..plain },
             6 => Deed { minor: -minor, ..plain },

@@ -25,7 +25,7 @@ use super::super::child::{Account, Child, Deed, FIRST_MEMBER, Fate, PER_DAY_MAX,
 use super::super::{CAMPAIGN, Desk, all_of, claim, code, creator, usd};
 
 /// What the campaign of a sequence begins with.
-const FUNDED: i64 = 1_500_000;
+const FUNDED: i64 = 2_500_000;
 /// The members of a brand: the first two earn, the others are those whose acts earn.
 const MEMBERS: usize = 5;
 const EARNING_MEMBERS: usize = 2;
