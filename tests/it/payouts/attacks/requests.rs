@@ -120,6 +120,12 @@ pub const ATTACKS: &[Attack] = &[
     asked("a payout to another brand's member", "NOT_FOUND", Maker, "createPayout", |world| {
         payout(json!({ "creatorId": null, "memberId": world.other.member }))
     }),
+    asked("a payout to a creator who is called a member", "NOT_FOUND", Maker, "createPayout", |_| {
+        payout(json!({ "creatorId": null, "memberId": Kind::Member.id(creator(1).id()) }))
+    }),
+    asked("a payout in a currency in small letters", "INVALID", Maker, "createPayout", |_| {
+        payout(json!({ "currency": "usd" }))
+    }),
     asked("a payout in a currency that is none", "INVALID", Maker, "createPayout", |_| {
         payout(json!({ "currency": "USD\u{0}" }))
     }),
@@ -129,12 +135,19 @@ pub const ATTACKS: &[Attack] = &[
     asked("a payout of less than nothing", "INVALID", Maker, "createPayout", |_| {
         payout(json!({ "minimum": { "amount": "-1", "currency": "USD" } }))
     }),
+    asked("a payout of more than any amount may be", "INVALID", Maker, "createPayout", |_| {
+        payout(json!({ "minimum": { "amount": "1e30", "currency": "USD" } }))
+    }),
     asked("a payout with a minimum in other money", "INVALID", Maker, "createPayout", |_| {
         payout(json!({ "minimum": { "amount": "1", "currency": "EUR" } }))
     }),
     asked("a payout of what is earned before the year 10000", "INVALID", Maker, "createPayout", |_| {
         payout(json!({ "earnedBefore": "+10000-01-01T00:00:00Z" }))
     }),
+    asked("a payout of what was earned before anybody", "CONFLICT", Maker, "createPayout", |_| {
+        payout(json!({ "earnedBefore": "0001-01-01T00:00:00Z" }))
+    }),
+    asked("a payout under an empty key", "INVALID", Maker, "createPayout", |_| payout(json!({ "idempotencyKey": "" }))),
     asked("a payout under a key with a zero character", "INVALID", Maker, "createPayout", |_| {
         payout(json!({ "idempotencyKey": "a\u{0}" }))
     }),
@@ -194,6 +207,20 @@ pub const ATTACKS: &[Attack] = &[
         Checker,
         "approvePayout",
         |world| json!({ "payoutId": world.other.payout }),
+    ),
+    asked(
+        "the approval of a payout that is not there",
+        "NOT_FOUND",
+        Checker,
+        "approvePayout",
+        |_| json!({ "payoutId": nothing(Kind::Payout) }),
+    ),
+    asked(
+        "the approval of a creator",
+        "INVALID",
+        Checker,
+        "approvePayout",
+        |_| json!({ "payoutId": nothing(Kind::Creator) }),
     ),
     asked("a second approval", "CONFLICT", Checker, "approvePayout", |world| json!({ "payoutId": world.approved })),
     asked(
