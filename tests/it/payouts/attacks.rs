@@ -9,11 +9,11 @@ mod world;
 use std::collections::BTreeSet;
 
 use diesel_async::SimpleAsyncConnection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::Desk;
+use super::{Desk, creator};
 use crate::support::connect;
-use world::World;
+use world::{World, payout};
 
 /// One attack.
 pub struct Attack {
@@ -109,6 +109,33 @@ async fn every_statement_that_would_break_the_books_is_refused_by_its_guard() {
     }
     drop(owner);
     assert_eq!(books(&world).await, before);
+}
+
+/// Fails where `once` of `src/access/idempotency.rs` works for a key that is taken, or does not keep the result.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_returns_the_first_result_and_moves_nothing() {
+    let desk = Desk::open().await;
+    desk.earn(creator(1), 5_000).await;
+    let made = desk.mutate(&desk.maker_key, "createPayout", payout(json!({}))).await;
+    assert_eq!(desk.mutate(&desk.maker_key, "createPayout", payout(json!({}))).await, made);
+    let approve = |key: &str, reason: Value| {
+        let input = json!({ "payoutId": made["payout"]["id"], "overrideReason": reason, "idempotencyKey": key });
+        let desk = &desk;
+        async move { desk.mutate(&desk.checker_key, "approvePayout", input).await }
+    };
+    let approved = approve("a", Value::Null).await;
+    assert_eq!(approved["payout"]["state"], "APPROVED", "{approved}");
+    assert_eq!(approve("a", Value::Null).await, approved);
+    assert_eq!(code_of(&approve("a", json!("Other.")).await), "IDEMPOTENCY_KEY_REUSED");
+    assert_eq!(code_of(&approve("b", Value::Null).await), "CONFLICT");
+    assert_eq!(desk.standing(creator(1)).await, (0, 5_000, 0), "paid once");
+    let ten = (0..10).map(|_| {
+        let input = json!({ "payoutId": made["payout"]["id"], "providerReference": "tr_9", "idempotencyKey": "p" });
+        let desk = &desk;
+        async move { desk.mutate(&desk.maker_key, "markPayoutPaid", input).await }
+    });
+    let ten = futures_util::future::join_all(ten).await;
+    assert!(ten.iter().all(|answer| *answer == ten[0] && answer["payout"]["state"] == "PAID"), "{ten:#?}");
 }
 
 /// The rows of the table in docs/ledger.md.

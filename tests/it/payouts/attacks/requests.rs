@@ -3,6 +3,7 @@
 use grapevine::base::Kind;
 use serde_json::{Value, json};
 
+use super::super::creator;
 use super::Who::{Bot, Checker, FraudAnalyst, Growth, Ingest, Maker, Stranger, Viewer};
 use super::world::{USED, World, amount, nothing, payout, reward};
 use super::{Attack, How, Who};
@@ -238,6 +239,20 @@ pub const ATTACKS: &[Attack] = &[
         |world| json!({ "payoutId": world.draft, "overrideReason": " " }),
     ),
     asked(
+        "an override with a zero character",
+        "INVALID",
+        Checker,
+        "approvePayout",
+        |world| json!({ "payoutId": world.draft, "overrideReason": "\u{0}" }),
+    ),
+    asked(
+        "a cancellation without a word",
+        "INVALID",
+        Checker,
+        "cancelPayout",
+        |world| json!({ "payoutId": world.draft, "reason": " " }),
+    ),
+    asked(
         "the cancellation of another brand's payout",
         "NOT_FOUND",
         Checker,
@@ -292,6 +307,13 @@ pub const ATTACKS: &[Attack] = &[
         Checker,
         "markPayoutPaid",
         |world| json!({ "payoutId": world.approved, "providerReference": "a\nb" }),
+    ),
+    asked(
+        "a payment with a long name",
+        "INVALID",
+        Checker,
+        "markPayoutPaid",
+        |world| json!({ "payoutId": world.approved, "providerReference": "x".repeat(256) }),
     ),
     asked(
         "another brand's payout said to have failed",
