@@ -367,6 +367,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    ledger_chain_marks (brand_id) {
+        brand_id -> Uuid,
+        seq -> Int8,
+        hash -> Bytea,
+        marked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     ledger_chains (brand_id) {
         brand_id -> Uuid,
         seq -> Int8,

@@ -22,7 +22,7 @@ use crate::rewards::Beneficiary;
 use crate::text_enum;
 
 pub use approve::approve;
-pub use audit::{Audit, broken_count, record_audit};
+pub use audit::{Audit, broken_count, is_broken, record_audit};
 pub use draft::{cancel, create};
 pub use outcome::{mark_failed, mark_paid};
 

@@ -21,6 +21,7 @@ use crate::base::Result;
 use crate::base::limits::REPORT_DAYS_PER_TURN_MAX;
 use crate::db::{analyze_grown, is_timeout};
 use crate::events::Reader;
+use crate::ledger::reads::Extent;
 use crate::{attribution, events, identity, ingest, links, members, outbox, rewards, verify};
 
 pub use send::deliver;
@@ -41,6 +42,8 @@ const FORGETTING: Duration = Duration::from_secs(3_600);
 const ASKING: Duration = Duration::from_secs(60);
 /// How often the books are looked at.
 const AUDITING: Duration = Duration::from_secs(60);
+/// How often every hash of the ledger is taken again; between, only those of transfers that are new.
+const AUDITING_WHOLE: Duration = Duration::from_secs(24 * 3_600);
 /// How many times as long as a look at the books took nobody looks again: books can grow big.
 const AUDITING_RESTS: u32 = 20;
 /// How often it is looked which hours' sums of reports are due.
@@ -136,12 +139,18 @@ async fn ask_on(app: &App, stop: &CancellationToken) {
 }
 
 async fn audit_on(app: &App, stop: &CancellationToken) {
+    let mut whole_at = tokio::time::Instant::now();
     while !stop.is_cancelled() {
         let began_at = tokio::time::Instant::now();
+        let extent = if began_at >= whole_at { Extent::Whole } else { Extent::New };
         tokio::select! {
             () = stop.cancelled() => return,
-            audited = audit(app) => if let Err(error) = audited {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the books were not looked at, and will be later");
+            audited = audit(app, extent) => match audited {
+                Ok(_) if extent == Extent::Whole => whole_at = began_at + AUDITING_WHOLE,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the books were not looked at, and will be later");
+                }
             },
         }
         tokio::select! {
@@ -185,11 +194,12 @@ pub async fn keep_reports(app: &App, quiet: TimeDelta) -> Result<usize> {
     Ok(total)
 }
 
-/// Looks at the books of every brand and keeps what it finds: those that do not add up pay nothing out. Returns how many rows are in breach.
-pub async fn audit(app: &App) -> Result<i64> {
+/// Looks at the books of every brand, their chains as far as `extent` says, and keeps what it finds: those that do not add up pay nothing
+/// out. Returns how many rows are in breach.
+pub async fn audit(app: &App, extent: Extent) -> Result<i64> {
     let mut breach_count = 0;
     for brand in brands(app).await? {
-        breach_count += verify::audit(&mut *app.db.conn().await?, &brand, app.env.now()).await?;
+        breach_count += verify::audit(&mut *app.db.conn().await?, &brand, app.env.now(), extent).await?;
     }
     Ok(breach_count)
 }

@@ -49,6 +49,7 @@ const FORGET: &str = "
     delete from people; delete from refunds; delete from reward_caps; delete from reward_totals; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
     delete from ledger_chains;
+    delete from ledger_chain_marks;
     update ledger_transfers set chain_seq = null, chain_hash = null;
     delete from ledger_accounts a where not exists (
         select from ledger_transfers t where t.brand_id = a.brand_id and a.id in (t.debit_account_id, t.credit_account_id));
