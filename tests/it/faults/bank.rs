@@ -67,7 +67,6 @@ async fn grant_capped(desk: &Desk, member: Beneficiary, cause: Uuid) {
     let (scope, now) = (&desk.scope, desk.now());
     let one = |number: u8| Claim {
         per_day_max: Some(CAP),
-        in_campaign_max: None,
         escrow_days: 1,
         ..claim(format!("bank:{cause}:{number}"), member, usd(100), now)
     };

@@ -118,7 +118,6 @@ impl<'a> Real<'a> {
             referee_id: wish.referee.map(|referee| self.referees[referee]),
             escrow_days: wish.escrow_days,
             per_day_max: (wish.owner >= FIRST_MEMBER).then_some(PER_DAY_MAX),
-            in_campaign_max: None,
             decision: wish.decision,
             is_running: wish.is_running,
             ..claim(format!("wish:{}", wish.number), owner, value, now)
