@@ -21,7 +21,7 @@ use crate::support::connect;
 
 const HANDS: u64 = 16;
 /// Rewards of a member that count on the one day that the test lasts, as its clock has it.
-const CAP: i32 = 12;
+const CAP: i32 = 6;
 
 /// What one statement sees of all books: [`SEEN`], which has the cap in words.
 #[derive(Debug, PartialEq, diesel::QueryableByName)]
@@ -39,8 +39,8 @@ struct Seen {
 const SEEN: &str = "select coalesce(sum(credit_minor - debit_minor), 0)::int8 as sum_minor,
         count(*) filter (where is_guarded and credit_minor < debit_minor) as overdrawn_count,
         (select count(*) from (select beneficiary_member_id from rewards where beneficiary_member_id is not null and state <> 'REJECTED'
-                               group by beneficiary_member_id having count(*) > 12) granted)
-        + (select count(*) from reward_caps where granted_count > 12) as over_cap_count
+                               group by beneficiary_member_id having count(*) > 6) granted)
+        + (select count(*) from reward_caps where granted_count > 6) as over_cap_count
     from ledger_accounts";
 
 /// Ends one of the connections of the hands, whatever it does.
