@@ -370,7 +370,7 @@ fn properties(fields: &EventFields) -> Result<Option<serde_json::Value>, Doubt> 
         let is_scalar = !value.get().starts_with(['{', '[']) && value.get() != "null";
         let text = is_scalar.then(|| unquoted(value.get()))?;
         let fits = name.len() <= PROPERTY_NAME_BYTES_MAX && text.len() <= PROPERTY_VALUE_BYTES_MAX;
-        fits.then(|| (name, serde_json::Value::String(text)))
+        fits.then_some((name, serde_json::Value::String(text)))
     });
     let kept: serde_json::Map<String, serde_json::Value> = kept.collect();
     Ok((!kept.is_empty()).then_some(serde_json::Value::Object(kept)))

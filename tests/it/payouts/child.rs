@@ -241,7 +241,8 @@ impl Child {
     pub fn release(&mut self, place: usize) -> Result<(), Code> {
         let reward = self.rewards[place];
         require(matches!(reward.state, RewardState::Escrowed | RewardState::Held), Code::Conflict)?;
-        require(!self.suspicion(reward).is_open, Code::FraudBlocked)?;
+        let Suspicion { is_open, is_confirmed } = self.suspicion(reward);
+        require(!is_open && !is_confirmed, Code::FraudBlocked)?;
         self.move_released(place);
         self.rewards[place].state = RewardState::Available;
         Ok(())
@@ -270,8 +271,12 @@ impl Child {
         pays.iter().map(|place| self.rewards[*place].minor).sum()
     }
 
-    fn owed(&self, owner: usize) -> i64 {
-        -self.holds(self.of("receivable", owner, "USD"))
+    /// What is owed, but for what was taken back of payouts of which nobody knows yet whether they were paid.
+    fn nettable(&self, owner: usize) -> i64 {
+        let open = self.payouts.iter().filter(|payout| payout.owner == owner && payout.state == PayoutState::Approved);
+        let paid = open.flat_map(|payout| &payout.pays).map(|place| &self.rewards[*place]);
+        let taken = paid.filter(|reward| reward.state == RewardState::Reversed);
+        -self.holds(self.of("receivable", owner, "USD")) - taken.map(|reward| reward.minor).sum::<i64>()
     }
 
     pub fn draft(&mut self, owner: usize, minimum: Option<i64>) -> Result<(), Code> {
@@ -286,7 +291,7 @@ impl Child {
             self.rewards[*place].state == Available && !taken.contains(place) && !is_open && !is_confirmed
         };
         let mut pays: Vec<usize> = own.into_iter().filter(is_free).collect();
-        let mut netted = self.owed(owner).min(self.gross(&pays));
+        let mut netted = self.nettable(owner).min(self.gross(&pays));
         if minimum.is_some_and(|minimum| self.gross(&pays) - netted < minimum) {
             (pays, netted) = (Vec::new(), 0);
         }
@@ -305,7 +310,7 @@ impl Child {
         require(!pays.iter().any(is_suspect), Code::FraudBlocked)?;
         require(!pays.is_empty(), Code::Conflict)?;
         let (payable, paid_out) = (self.of("payable", owner, "USD"), self.of("paid_out", owner, "USD"));
-        let (gross, netted) = (self.gross(&pays), self.owed(owner).min(self.gross(&pays)));
+        let (gross, netted) = (self.gross(&pays), self.nettable(owner).min(self.gross(&pays)));
         for reward in &pays {
             self.rewards[*reward].state = RewardState::Paid;
             self.put(payable, paid_out, self.rewards[*reward].minor);

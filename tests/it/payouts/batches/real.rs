@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use diesel::sql_types::Uuid as SqlUuid;
-use diesel_async::RunQueryDsl;
 use grapevine::access::{NewBrand, Scope, create_brand};
 use grapevine::base::{Code, Env, Error, FixedClock, Money, SeededChance};
 use grapevine::db::sql;
@@ -140,7 +139,7 @@ impl<'a> Real<'a> {
         let ids: Vec<Uuid> = work.await.unwrap();
         let fates: Vec<_> = expected.iter().copied().flatten().collect();
         assert_eq!(ids.len(), fates.len(), "claims that were not made before");
-        let found = rewards_by_ids(&mut *self.desk.db.conn().await.unwrap(), scope, &ids).await.unwrap();
+        let found = rewards_by_ids(&mut self.desk.db.conn().await.unwrap(), scope, &ids).await.unwrap();
         for (id, (state, reason)) in ids.iter().zip(fates) {
             let reason = reason.map(|reason| reason.as_str());
             assert_eq!((found[id].state, found[id].reason.as_deref()), (state, reason), "{:?}", found[id]);
@@ -273,6 +272,8 @@ impl<'a> Real<'a> {
 
     /// The boxes and the sums are those of the child.
     pub async fn compare(&self, child: &Child, after: &str) {
+        use diesel_async::RunQueryDsl as _;
+
         let conn = &mut *self.desk.db.conn().await.unwrap();
         let boxes: Vec<Text> =
             sql("select bucket || ':' || owner_id || ':' || currency || '=' || (credit_minor - debit_minor) as text
@@ -330,6 +331,8 @@ impl<'a> Real<'a> {
 
 /// Members of the brand, made as members are, in the order of their numbers.
 async fn join(desk: &Desk, scope: &Scope) -> Vec<Uuid> {
+    use diesel_async::RunQueryDsl as _;
+
     let signup = |number: usize| json!({"event_type": "signup", "user_id": format!("m{number}"), "campaign": "launch"});
     let signups = Value::Array((0..MEMBERS).map(signup).collect()).to_string();
     let items = parse(Scheme::Generic, signups.as_bytes()).items;
