@@ -17,6 +17,7 @@ pub mod kv;
 pub mod access;
 pub mod ledger;
 pub mod outbox;
+pub mod marks;
 
 // Nouns.
 pub mod brands;

@@ -112,11 +112,31 @@ class Stand:
     def records(self):
         return self.sql.execute("select count(*) from attribution_records where superseded_at is null").fetchone()[0]
 
+    def keep(self):
+        """The seconds until the worker has kept the sums of all hours, with those in which it waits for them to be quiet."""
+        began = time.perf_counter()
+        worker = self.grapevine.work()
+        try:
+            while self.sql.execute("select exists (select from report_marks)").fetchone()[0]:
+                time.sleep(0.2)
+            return time.perf_counter() - began
+        finally:
+            stop(worker)
+
     # --- What is asked ------------------------------------------------------------------------------------------------------
 
-    def report(self, models):
-        """The milliseconds of a report by creator over all sales of the day of a hundred touches, whose sums are checked."""
-        asked = {"groupBy": "CREATOR", "models": models, "from": moment(86_400 * 3 + 1), "to": moment(86_400 * 2 + 1)}
+    def report_anew(self, models):
+        """The milliseconds of a report over all sales of the day of a hundred touches, judged again since the question names a window: the policy's own."""
+        return self._report(models, moment(86_400 * 3 + 1), moment(86_400 * 2 + 1), lookbackHours=24 * 7)
+
+    def report_kept(self, models):
+        """The milliseconds of a report over whole days, which hold all sales."""
+        today = NOW.replace(hour=0, minute=0, second=0)
+        return self._report(models, (today - timedelta(days=5)).isoformat(), (today + timedelta(days=1)).isoformat())
+
+    def _report(self, models, start, end, **overrides):
+        """By creator; its sums are checked."""
+        asked = {"groupBy": "CREATOR", "models": models, "from": start, "to": end, **overrides}
         request = self.grapevine.client.request(REPORT, {"input": asked})
         began = time.perf_counter()
         answer = json.loads(self.grapevine.client.send(request))

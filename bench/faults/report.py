@@ -62,6 +62,16 @@ FAULTS = {
         },
     ),
     "F16": ("the whole inbox again, shuffled within causality, into an empty database", {"replays": "{} replays", "transfers": "{} transfers, one hash"}),
+    "F17": (
+        "connections ended under sixteen hands that move money at random",
+        {
+            "steps": "{} steps",
+            "kills": "{} connections ended",
+            "sums": "{} sums, each zero, no account overdrawn and no cap passed",
+            "transfers": "{} transfers",
+            "capped": "{} rewards denied by the cap",
+        },
+    ),
 }
 
 

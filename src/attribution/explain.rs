@@ -1,7 +1,6 @@
 //! Every touch of a conversion's person with the verdict on it, worked out again from the rows by the rules that credited it. It writes
 //! nothing.
 
-use chrono::DateTime;
 use uuid::Uuid;
 
 use super::{Considered, Weighings};
@@ -10,7 +9,7 @@ use crate::base::Result;
 use crate::campaigns::{self, Policies};
 use crate::db::Conn;
 use crate::identity::{IdentityMerge, merges_of};
-use crate::journeys::{Conversion, Touch, conversions_by_id, previous_conversions, touches_of_people};
+use crate::journeys::{Conversion, Touch, conversions_by_id, previous_conversions, touches_around};
 
 /// Why a conversion was credited as it was.
 #[derive(Clone, Debug)]
@@ -19,7 +18,7 @@ pub struct Explanation {
     /// The campaign and the version of its policies that judged it.
     pub campaign_id: Uuid,
     pub policies: Policies,
-    /// Every touch of the person, the oldest first.
+    /// Every touch of the person, the oldest first; of very many those around the conversion.
     pub considered: Vec<(Touch, Considered)>,
     /// The merges by which the person came to be, undone ones too.
     pub merges: Vec<IdentityMerge>,
@@ -34,8 +33,7 @@ pub async fn explain(conn: &mut Conn, scope: &Scope, conversion_id: Uuid) -> Res
     let Some(policies) = campaigns::policies_by_versions(conn, scope, &[version]).await?.remove(&version) else {
         return Ok(None);
     };
-    let touches = touches_of_people(conn, scope, &[person_id], DateTime::UNIX_EPOCH).await?;
-    let touches: Vec<Touch> = touches.into_iter().map(|(_, touch)| touch).collect();
+    let touches = touches_around(conn, scope, person_id, conversion.occurred_at).await?;
     let moment = (person_id, conversion.occurred_at);
     let previous = previous_conversions(conn, scope, &[moment]).await?;
     let journey = super::journey(&conversion, previous.get(&moment).copied());

@@ -40,10 +40,14 @@ pub fn channel_shares(effects: &BTreeMap<String, Positive>) -> BTreeMap<String, 
 /// The weights of one path's touches: its channels share in proportion to their removal effects, the touches of a channel equally.
 #[must_use]
 pub fn weights(effects: &BTreeMap<String, Positive>, path: &[String]) -> Vec<u64> {
-    let touches = |channel: &String| path.iter().filter(|one| *one == channel).count();
+    // Counted once: a path may hold a thousand touches, and there may be a hundred thousand paths.
+    let mut touches: BTreeMap<&str, u128> = BTreeMap::new();
+    for channel in path {
+        *touches.entry(channel).or_default() += 1;
+    }
     let effect = |channel: &String| effects.get(channel).copied().unwrap_or(Positive::ZERO);
-    let parts: Vec<Positive> =
-        path.iter().map(|channel| effect(channel).over(Positive::new(touches(channel) as u128))).collect();
+    let count = |channel: &String| Positive::new(touches.get(channel.as_str()).copied().unwrap_or(0));
+    let parts: Vec<Positive> = path.iter().map(|channel| effect(channel).over(count(channel))).collect();
     shares(&to_weights(&parts))
 }
 

@@ -28,8 +28,9 @@ use crate::base::{Result, derived_id};
 use crate::campaigns::{AttributionModel, Policies, PolicyBook};
 use crate::db::Conn;
 use crate::journeys::{Conversion, Touch, previous_conversions, touches_up_to};
+use crate::marks;
 
-pub use data_driven::{ChannelWeights, Weighings, channel_weights};
+pub use data_driven::{ChannelWeights, Weighings, channel_weights, conversions_until_due};
 pub use explain::{Explanation, explain};
 pub use rules::{Considered, Journey, Reason, attribute};
 pub use weights::{WEIGHT_UNITS, decimal};
@@ -39,6 +40,8 @@ pub use weights::{WEIGHT_UNITS, decimal};
 pub struct Target {
     pub canonical_id: Uuid,
     pub conversion: Conversion,
+    /// Whether another campaign judged it before.
+    pub is_moved: bool,
 }
 
 /// One credited touch of a conversion.
@@ -87,15 +90,38 @@ pub fn considered_at(touches: &[Touch], at: DateTime<Utc>) -> &[Touch] {
 }
 
 /// The campaign that judges a conversion which names none: that of the latest touch before it which could count under its own policy,
-/// whatever it led to before.
+/// whatever it led to before. The campaign that judges it already is asked by the version that does.
 #[must_use]
 pub fn judging_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[Touch]) -> Option<Uuid> {
+    judging_touch(book, conversion, touches)?.campaign_id
+}
+
+/// The campaign to which such a conversion goes from the one that judges it: for a touch that was not there when it was recorded, or where
+/// nothing of that campaign counts any more. A policy that has changed since moves nothing by itself.
+#[must_use]
+pub fn next_campaign(book: &PolicyBook, conversion: &Conversion, touches: &[Touch]) -> Option<Uuid> {
+    let touch = judging_touch(book, conversion, touches)?;
+    let campaign_id = touch.campaign_id.filter(|id| conversion.campaign_id != Some(*id))?;
+    let is_new = touch.recorded_at >= conversion.recorded_at || touch.person_id != conversion.person_id;
+    let is_of_judge = |one: &&Touch| one.campaign_id == conversion.campaign_id;
+    let mut of_judge = touches.iter().filter(is_of_judge);
+    let has_standing = of_judge.any(|one| could_count(book, conversion, one));
+    (is_new || !has_standing).then_some(campaign_id)
+}
+
+fn judging_touch<'a>(book: &PolicyBook, conversion: &Conversion, touches: &'a [Touch]) -> Option<&'a Touch> {
+    touches.iter().rev().find(|touch| could_count(book, conversion, touch))
+}
+
+/// Whether a touch could count for a conversion under the policy of its own campaign.
+fn could_count(book: &PolicyBook, conversion: &Conversion, touch: &Touch) -> bool {
+    let is_judge = touch.campaign_id == conversion.campaign_id;
+    let policies = touch.campaign_id.and_then(|id| match conversion.policy_version.filter(|_| is_judge) {
+        Some(version) => book.version(id, version),
+        None => book.current(id),
+    });
     let journey = journey(conversion, None);
-    touches.iter().rev().find_map(|touch| {
-        let campaign_id = touch.campaign_id?;
-        let policies = book.current(campaign_id)?;
-        rules::doubt(&policies.attribution, &journey, touch).is_none().then_some(campaign_id)
-    })
+    policies.is_some_and(|policies| rules::doubt(&policies.attribution, &journey, touch).is_none())
 }
 
 /// What judges: the policies, what channels are worth under them, and the touches of each canonical person.
@@ -114,19 +140,23 @@ pub async fn attribute_targets(
     bench: &Bench<'_>,
     targets: Vec<Target>,
 ) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
+    // Whether or not its records change: under another model it may come out differently.
+    let moments: Vec<DateTime<Utc>> = targets.iter().map(|target| target.conversion.occurred_at).collect();
+    marks::mark(conn, scope, now, &moments).await?;
     let ids: Vec<Uuid> = targets.iter().map(|target| target.conversion.id).collect();
     let standing = store::standing(conn, scope, &ids).await?;
     let previous = previous_conversions(conn, scope, &split_moments(bench.book, &targets)).await?;
     let none = Vec::new();
     let mut changed = HashSet::new();
     let mut attributed = Vec::with_capacity(targets.len());
-    for Target { canonical_id, mut conversion } in targets {
+    for Target { canonical_id, mut conversion, is_moved } in targets {
         let own = considered_at(bench.touches.get(&canonical_id).unwrap_or(&none), conversion.occurred_at);
         let previous_at = previous.get(&(canonical_id, conversion.occurred_at)).copied();
         let journey = journey(&conversion, previous_at);
         let mut credits = credits(scope, bench, &conversion, &journey, own);
         let shape: HashSet<(Uuid, i64)> = credits.iter().map(|credit| (credit.touch.id, credit.amount_minor)).collect();
-        if standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape {
+        let is_as_before = standing.get(&conversion.id).unwrap_or(&HashSet::new()) == &shape;
+        if is_as_before && !is_moved {
             credits.iter_mut().for_each(|credit| credit.generation -= 1);
         } else {
             conversion.generation += 1;
@@ -145,6 +175,8 @@ fn journey(conversion: &Conversion, previous_at: Option<DateTime<Utc>>) -> Journ
         converted_at: conversion.occurred_at,
         previous_at,
         amount_minor: conversion.value.minor,
+        device_hash: conversion.device_hash,
+        anonymous_hash: conversion.anonymous_hash,
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::weights::weights;
 use crate::base::split_by_weight;
 use crate::campaigns::{AttributionModel, AttributionPolicy};
-use crate::events::TouchKind;
+use crate::events::{Hash16, TouchKind};
 use crate::journeys::{Decision, Touch};
 use crate::text_enum;
 
@@ -23,6 +23,7 @@ text_enum! {
         NoConsent = "NO_CONSENT",
         Blocked = "BLOCKED",
         EarlierJourney = "EARLIER_JOURNEY",
+        OtherDevice = "OTHER_DEVICE",
         ConvertingEvent = "CONVERTING_EVENT",
         NotFirst = "NOT_FIRST",
         NotLast = "NOT_LAST",
@@ -44,6 +45,9 @@ impl Reason {
             Self::NoConsent => "Not credited: the person did not consent to attribution.",
             Self::Blocked => "Not credited: it was blocked as fraud.",
             Self::EarlierJourney => "Not credited: it led to an earlier conversion, where the policy splits journeys.",
+            Self::OtherDevice => {
+                "Not credited: it was on another device than the conversion, where the policy keeps devices apart."
+            }
             Self::ConvertingEvent => "Not credited: the policy does not count the conversion itself as a touch.",
             Self::NotFirst => "Not credited: the model credits the first touch only.",
             Self::NotLast => "Not credited: the model credits the last touch only.",
@@ -69,6 +73,9 @@ pub struct Journey {
     /// When the person converted before: needed only where the policy splits journeys there.
     pub previous_at: Option<DateTime<Utc>>,
     pub amount_minor: i64,
+    /// On what the person converted: needed only where the policy keeps devices apart.
+    pub device_hash: Option<Hash16>,
+    pub anonymous_hash: Option<Hash16>,
 }
 
 /// Why a touch cannot be credited under any model; `None` if it can.
@@ -83,6 +90,8 @@ pub fn doubt(policy: &AttributionPolicy, journey: &Journey, touch: &Touch) -> Op
         Some(Reason::OutsideWindow)
     } else if policy.is_split_at_previous_conversion && is_of_earlier {
         Some(Reason::EarlierJourney)
+    } else if !policy.is_cross_device && touch.is_elsewhere(journey.device_hash, journey.anonymous_hash) {
+        Some(Reason::OtherDevice)
     } else if touch.kind == TouchKind::Activation || (touch.kind == TouchKind::Conversion && !is_own) {
         Some(Reason::KindDoesNotCount)
     } else if touch.kind == TouchKind::Conversion && !policy.has_converting_event {
@@ -177,6 +186,7 @@ mod tests {
             ad_clicks: crate::urls::AdClicks::new(),
             ip_hash: None,
             device_hash: None,
+            anonymous_hash: None,
             agent_class: AgentClass::Browser,
             has_consent: true,
             decision: Decision::Allow,
@@ -188,7 +198,14 @@ mod tests {
     }
 
     fn journey(amount_minor: i64) -> Journey {
-        Journey { conversion_id: Uuid::from_u128(7), converted_at: at(0), previous_at: None, amount_minor }
+        Journey {
+            conversion_id: Uuid::from_u128(7),
+            converted_at: at(0),
+            previous_at: None,
+            amount_minor,
+            device_hash: None,
+            anonymous_hash: None,
+        }
     }
 
     fn check(model: AttributionModel, count: i64, amount: i64, expected: &[i64]) {
@@ -264,6 +281,34 @@ mod tests {
         assert_eq!(reasons(&policy), [Reason::Credited; 3]);
         policy.is_split_at_previous_conversion = true;
         assert_eq!(reasons(&policy), [Reason::EarlierJourney, Reason::EarlierJourney, Reason::Credited]);
+    }
+
+    #[test]
+    fn a_touch_on_another_device_counts_unless_the_policy_keeps_devices_apart() {
+        let on = |device: Option<u8>, browser: Option<u8>| {
+            let hash = |value: Option<u8>| value.map(|value| Hash16([value; 16]));
+            Touch { device_hash: hash(device), anonymous_hash: hash(browser), ..touch(-1) }
+        };
+        let bought_on = on(Some(1), Some(2));
+        let (device_hash, anonymous_hash) = (bought_on.device_hash, bought_on.anonymous_hash);
+        let journey = Journey { device_hash, anonymous_hash, ..journey(100) };
+        let mut policy = policy(AttributionModel::Linear);
+        let reason = |policy: &AttributionPolicy, journey: &Journey, touch: Touch| {
+            attribute(policy, journey, &[touch])[0].reason
+        };
+        assert_eq!(reason(&policy, &journey, on(Some(9), Some(9))), Reason::Credited);
+        policy.is_cross_device = false;
+        assert_eq!(reason(&policy, &journey, on(Some(9), Some(2))), Reason::OtherDevice, "the device decides");
+        assert_eq!(reason(&policy, &journey, on(Some(1), Some(9))), Reason::Credited, "another browser of one device");
+        assert_eq!(
+            reason(&policy, &journey, on(None, Some(9))),
+            Reason::OtherDevice,
+            "browsers, where one names no device"
+        );
+        assert_eq!(reason(&policy, &journey, on(None, Some(2))), Reason::Credited);
+        assert_eq!(reason(&policy, &journey, on(None, None)), Reason::Credited, "nothing tells them apart");
+        let untold = Journey { device_hash: None, anonymous_hash: None, ..journey };
+        assert_eq!(reason(&policy, &untold, on(Some(9), Some(9))), Reason::Credited);
     }
 
     #[test]

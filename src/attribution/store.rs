@@ -1,6 +1,6 @@
 //! Attribution records in PostgreSQL, as the pipeline writes them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -51,6 +51,7 @@ pub(super) async fn supersede(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>
         return Ok(());
     }
     let conversions = || fresh.iter().map(|one| &one.conversion);
+    let before = standing_links(conn, scope, fresh).await?;
     sql("with ended as (
              update attribution_records set superseded_at = $2
              where brand_id = $1 and conversion_id = any ($3) and superseded_at is null)
@@ -71,7 +72,7 @@ pub(super) async fn supersede(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>
     let credits: Vec<(&Credit, &Attributed)> =
         fresh.iter().flat_map(|one| one.credits.iter().map(move |credit| (credit, *one))).collect();
     insert(conn, scope, now, &credits).await?;
-    count_on_links(conn, scope, &credits).await
+    count_on_links(conn, scope, &before, &credits).await
 }
 
 async fn insert(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, rows: &[(&Credit, &Attributed)]) -> Result<()> {
@@ -110,21 +111,59 @@ async fn insert(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, rows: &[(&Cr
     Ok(())
 }
 
-/// A link counts a conversion once, when it is credited for the first time.
-async fn count_on_links(conn: &mut Conn, scope: &Scope, rows: &[(&Credit, &Attributed)]) -> Result<()> {
-    let first = rows.iter().filter(|(credit, _)| credit.generation == 1);
-    let mut counted: Vec<(Uuid, Uuid)> =
-        first.filter_map(|(credit, _)| Some((credit.touch.link_id?, credit.conversion_id))).collect();
-    counted.sort_unstable();
-    counted.dedup();
-    if counted.is_empty() {
+/// A link, and a conversion of which it has a share.
+type Shared = BTreeSet<(Uuid, Uuid)>;
+
+#[derive(QueryableByName)]
+struct LinkRow {
+    #[diesel(sql_type = SqlUuid)]
+    link_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    conversion_id: Uuid,
+}
+
+/// The links that have a share of these conversions as they stand. Those of the first generation had no records before.
+async fn standing_links(conn: &mut Conn, scope: &Scope, fresh: &[&Attributed]) -> Result<Shared> {
+    let known = fresh.iter().map(|one| &one.conversion).filter(|one| one.generation > 1);
+    let ids: Vec<Uuid> = known.map(|one| one.id).collect();
+    if ids.is_empty() {
+        return Ok(Shared::new());
+    }
+    let rows: Vec<LinkRow> = sql("select distinct t.link_id, r.conversion_id from attribution_records r
+         join touchpoints t on t.brand_id = r.brand_id and t.id = r.touchpoint_id
+         where r.brand_id = $1 and r.conversion_id = any ($2) and r.superseded_at is null and t.link_id is not null")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.link_id, row.conversion_id)).collect())
+}
+
+/// A link counts each conversion of which it has a share, once, and no longer when it has none.
+async fn count_on_links(
+    conn: &mut Conn,
+    scope: &Scope,
+    before: &Shared,
+    rows: &[(&Credit, &Attributed)],
+) -> Result<()> {
+    let shares = rows.iter().filter_map(|(credit, _)| Some((credit.touch.link_id?, credit.conversion_id)));
+    let after: Shared = shares.collect();
+    let gained = after.difference(before).map(|(link_id, _)| (*link_id, 1_i64));
+    let lost = before.difference(&after).map(|(link_id, _)| (*link_id, -1));
+    let mut counts: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for (link_id, change) in gained.chain(lost) {
+        *counts.entry(link_id).or_default() += change;
+    }
+    counts.retain(|_, change| *change != 0);
+    if counts.is_empty() {
         return Ok(());
     }
-    sql("update links l set conversion_count = l.conversion_count + n.count
-         from (select id, count(*) as count from unnest($2::uuid[]) as c (id) group by id) n
+    sql("update links l set conversion_count = l.conversion_count + n.change
+         from unnest($2::uuid[], $3::int8[]) as n (id, change)
          where l.brand_id = $1 and l.id = n.id")
     .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(counted.iter().map(|(link_id, _)| *link_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(counts.keys().copied().collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(counts.values().copied().collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -1,6 +1,6 @@
 //! Conversions of a time with all that judges them, chunk by chunk, so that a year costs no more memory than a day. It decides nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -8,17 +8,31 @@ use uuid::Uuid;
 use super::considered_at;
 use crate::access::Scope;
 use crate::base::Result;
-use crate::base::limits::REPORT_CHUNK_CONVERSIONS;
+use crate::base::limits::{REPORT_CHUNK_CONVERSIONS, REPORT_CHUNK_STRETCHES};
 use crate::campaigns::PolicyBook;
 use crate::db::Conn;
 use crate::journeys::{
     Conversion, Touch, conversion_ids_between, conversions_by_id, previous_conversions, touches_up_to,
 };
 
-/// The place of a reader in the conversions of `[from, to)`, the oldest first.
+/// A stretch of time: its first moment, and the one after its last.
+pub(super) type Stretch = (DateTime<Utc>, DateTime<Utc>);
+
+/// What a question has in place of what each policy says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Overrides {
+    /// How far back touches count, and are read.
+    pub lookback_hours: Option<i32>,
+    /// Whether journeys are split.
+    pub is_split_at_previous_conversion: Option<bool>,
+}
+
+/// The place of a reader in the conversions of stretches that do not overlap, the oldest first.
 pub(super) struct Walk {
-    period: (DateTime<Utc>, DateTime<Utc>),
+    /// Those that are not read to their ends.
+    stretches: VecDeque<Stretch>,
     place: (DateTime<Utc>, Uuid),
+    overrides: Overrides,
 }
 
 /// Some conversions, the touches of their people, and when they bought before.
@@ -33,20 +47,26 @@ pub(super) struct Chunk {
 pub(super) type Seen<'a> = (&'a Conversion, Option<DateTime<Utc>>, &'a [Touch]);
 
 impl Walk {
-    pub(super) fn over(from: DateTime<Utc>, to: DateTime<Utc>) -> Self {
-        Self { period: (from, to), place: (from, Uuid::nil()) }
+    pub(super) fn over(stretches: impl IntoIterator<Item = Stretch>) -> Self {
+        let stretches: VecDeque<Stretch> = stretches.into_iter().collect();
+        let from = stretches.front().map_or(DateTime::UNIX_EPOCH, |(from, _)| *from);
+        Self { stretches, place: (from, Uuid::nil()), overrides: Overrides::default() }
     }
 
-    /// The next conversions; none at the end. `lookback_hours` says how far back touches are read; without it as far as the longest
-    /// window of the policies that judge them. The book learns their versions.
+    /// The same under other windows or with other journeys than the policies say.
+    pub(super) fn under(self, overrides: Overrides) -> Self {
+        Self { overrides, ..self }
+    }
+
+    /// The next conversions; none at the end. Touches are read as far back as the longest window of the policies that judge them, or as the
+    /// override says. The book learns their versions.
     pub(super) async fn next(
         &mut self,
         conn: &mut Conn,
         scope: &Scope,
         book: &mut PolicyBook,
-        lookback_hours: Option<i32>,
     ) -> Result<Option<Chunk>> {
-        let ids = conversion_ids_between(conn, scope, self.period, self.place, REPORT_CHUNK_CONVERSIONS).await?;
+        let ids = self.next_ids(conn, scope).await?;
         let conversions = conversions_by_id(conn, scope, &ids).await?;
         let Some((_, last)) = conversions.last() else { return Ok(None) };
         self.place = (last.occurred_at, last.id);
@@ -55,13 +75,30 @@ impl Walk {
         book.add_versions(conn, scope, &versions).await?;
         let moments: Vec<(Uuid, DateTime<Utc>)> =
             conversions.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
-        let hours = lookback_hours.unwrap_or_else(|| book.lookback_hours_max());
+        let hours = self.overrides.lookback_hours.unwrap_or_else(|| book.lookback_hours_max());
         let mut touches: HashMap<Uuid, Vec<Touch>> = HashMap::new();
         for (person, touch) in touches_up_to(conn, scope, &moments, TimeDelta::hours(hours.into())).await? {
             touches.entry(person).or_default().push(touch);
         }
-        let previous = previous_conversions(conn, scope, &moments).await?;
+        // When somebody bought before matters only where that ends a journey.
+        let is_split = self.overrides.is_split_at_previous_conversion.unwrap_or_else(|| book.splits_journeys());
+        let before = if is_split { moments.as_slice() } else { &[] };
+        let previous = previous_conversions(conn, scope, before).await?;
         Ok(Some(Chunk { conversions, touches, previous }))
+    }
+
+    async fn next_ids(&mut self, conn: &mut Conn, scope: &Scope) -> Result<Vec<Uuid>> {
+        while !self.stretches.is_empty() {
+            let some: Vec<Stretch> = self.stretches.iter().take(REPORT_CHUNK_STRETCHES).copied().collect();
+            let ids = conversion_ids_between(conn, scope, &some, self.place, REPORT_CHUNK_CONVERSIONS).await?;
+            if i64::try_from(ids.len()).is_ok_and(|count| count < REPORT_CHUNK_CONVERSIONS) {
+                self.stretches.drain(..some.len());
+            }
+            if !ids.is_empty() {
+                return Ok(ids);
+            }
+        }
+        Ok(Vec::new())
     }
 }
 

@@ -14,8 +14,14 @@ const MICROSECONDS_PER_HOUR: u64 = 3_600_000_000;
 /// The weights of touches of these ages at the conversion, oldest first. They sum to [`WEIGHT_UNITS`] unless there are none.
 #[must_use]
 pub fn weights(policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
+    weights_under(policy.model, policy, ages)
+}
+
+/// The same under a model in place of the policy's own.
+#[must_use]
+pub fn weights_under(model: AttributionModel, policy: &AttributionPolicy, ages: &[TimeDelta]) -> Vec<u64> {
     let count = ages.len();
-    match policy.model {
+    match model {
         AttributionModel::FirstTouch => shares(&indicator(count, 0)),
         // What channels are worth divides DATA_DRIVEN elsewhere; before the first version of that, all touches share alike.
         AttributionModel::Linear | AttributionModel::DataDriven => equal_shares(WEIGHT_UNITS, count),

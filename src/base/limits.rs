@@ -14,6 +14,10 @@ pub const BODY_BYTES_MAX: usize = 256 * 1024;
 pub const EVENTS_PER_REQUEST_MAX: usize = 1_000;
 /// `properties` of one event, as JSON text.
 pub const PROPERTIES_BYTES_MAX: usize = 4 * 1024;
+/// The name of a property that is kept, or asked for.
+pub const PROPERTY_NAME_BYTES_MAX: usize = 64;
+/// The value of a property that is kept, or asked for.
+pub const PROPERTY_VALUE_BYTES_MAX: usize = 255;
 /// Any single text field of an event.
 pub const EVENT_TEXT_BYTES_MAX: usize = 512;
 /// The URL of an event: addresses with the marks of several advertising platforms grow long.
@@ -155,6 +159,10 @@ pub const LIMITER_SUBJECTS_MAX: usize = 100_000;
 
 /// Events that the worker takes in one transaction.
 pub const WORKER_BATCH_MAX: i64 = 1_000;
+/// Histories that events join to one person: a user id that joins more is one that many people share, such as a till's or a guest's.
+pub const HISTORIES_PER_PERSON_MAX: i64 = 1_000;
+/// Conversions that the worker judges at a time where its batch holds fewer events: each may have as many touches as are considered.
+pub const JUDGED_TOGETHER_MIN: usize = 100;
 /// How often the worker tries an event, in ever smaller company, before it is buried.
 pub const WORKER_ATTEMPTS_MAX: i16 = 5;
 /// How many times fewer events a try takes than the one that failed: 1,000, 100, 10, and then the event alone, twice.
@@ -215,14 +223,26 @@ pub const PAYOUT_LINES_MAX: i64 = 10_000;
 pub const PAYOUT_REASON_BYTES_MAX: usize = 500;
 /// Bytes of a payment provider's own name of a payment.
 pub const PROVIDER_REFERENCE_BYTES_MAX: usize = 255;
+/// Conditions of a reward policy's activation.
+pub const ACTIVATION_CONDITIONS_MAX: usize = 10;
+/// Acts of one person that are looked through for its activation, the earliest.
+pub const ACTS_PER_PERSON_MAX: i64 = 10_000;
 /// Degrees of a reward policy.
 pub const REWARD_DEGREES_MAX: usize = 10;
+/// Tiers of a reward policy, of all degrees.
+pub const REWARD_TIERS_MAX: usize = 50;
 /// Degrees of the referral up-line that an attribution policy may credit.
 pub const UPLINE_DEGREES_MAX: usize = 3;
-/// Conversions of one report: each is judged again under every model that is asked for.
+/// Conversions of one report that are judged again, since no sums of their hours are kept.
 pub const REPORT_CONVERSIONS_MAX: usize = 100_000;
 /// Conversions of a report that are read together.
 pub const REPORT_CHUNK_CONVERSIONS: i64 = 2_000;
+/// Stretches of time whose conversions are looked for together.
+pub const REPORT_CHUNK_STRETCHES: usize = 64;
+/// Marks of one hour that are left to stand: more say nothing more.
+pub const REPORT_MARKS_PER_HOUR_MAX: i64 = 100;
+/// Days of a brand whose sums are kept in one turn of the worker.
+pub const REPORT_DAYS_PER_TURN_MAX: usize = 10;
 /// Different paths of people who did not convert, of one report.
 pub const REPORT_PATHS_MAX: i64 = 100_000;
 /// Activations and conversions of one simulation.

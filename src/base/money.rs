@@ -170,15 +170,26 @@ pub fn split_by_weight(total: i64, weights: &[u64]) -> Vec<i64> {
         }
         return parts;
     }
-    let mut parts: Vec<u128> = weights.iter().map(|weight| total * u128::from(*weight) / sum).collect();
-    let mut order: Vec<usize> = (0..weights.len()).collect();
-    let remainder = |index: &usize| total * u128::from(weights[*index]) % sum;
-    order.sort_by(|a, b| remainder(b).cmp(&remainder(a)).then(b.cmp(a)));
-    let left = total - parts.iter().sum::<u128>();
-    for index in order.into_iter().take(usize::try_from(left).unwrap_or(0)) {
-        parts[index] += 1;
+    let (mut parts, remainders): (Vec<u128>, Vec<u128>) =
+        weights.iter().map(|weight| divide(total * u128::from(*weight), sum)).unzip();
+    let left = usize::try_from(total - parts.iter().sum::<u128>()).unwrap_or(0);
+    if left > 0 {
+        let mut order: Vec<usize> = (0..weights.len()).collect();
+        // No two places are alike, so that any way to find the first of them finds the same.
+        order.select_nth_unstable_by(left - 1, |a, b| remainders[*b].cmp(&remainders[*a]).then(b.cmp(a)));
+        for index in order.into_iter().take(left) {
+            parts[index] += 1;
+        }
     }
     parts.into_iter().map(to_minor).collect()
+}
+
+/// Quotient and remainder. Most numbers have 64 bits, and those are divided many times as fast as 128.
+fn divide(number: u128, divisor: u128) -> (u128, u128) {
+    match (u64::try_from(number), u64::try_from(divisor)) {
+        (Ok(number), Ok(divisor)) => (u128::from(number / divisor), u128::from(number % divisor)),
+        _ => (number / divisor, number % divisor),
+    }
 }
 
 fn to_minor(part: u128) -> i64 {

@@ -1,5 +1,5 @@
 //! What a brand sets for itself: on which hosts the destinations of its links may lie, under which hosts its links stand, which apps
-//! they open, and from which amount on a payout takes two people. It never makes a brand: `access` does.
+//! they open, from which amount on a payout takes two people, and what is kept of events. It never makes a brand: `access` does.
 
 mod apps;
 mod store;
@@ -27,6 +27,9 @@ pub struct BrandSettings {
     /// Up to which amount, in minor units of the brand's own currency, one key may both make a payout and approve it.
     #[serde(default)]
     pub four_eyes_above_minor: i64,
+    /// Whether what senders say of events beyond our vocabulary is kept.
+    #[serde(default)]
+    pub keeps_properties: bool,
 }
 
 /// Where a brand's links stand.
@@ -52,6 +55,7 @@ pub struct BrandChange {
     pub is_probabilistic: Option<bool>,
     /// In the brand's own currency.
     pub four_eyes_above: Option<Money>,
+    pub keeps_properties: Option<bool>,
 }
 
 /// Changes the settings; call it inside of a transaction. Links that lead elsewhere than to an allowed host stop to lead on within minutes.
@@ -78,6 +82,7 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, public_url: &str,
         }
         settings.four_eyes_above_minor = limit.minor;
     }
+    settings.keeps_properties = change.keeps_properties.unwrap_or(settings.keeps_properties);
     store::write(conn, scope, &settings, env.now()).await?;
     if let Some(hosts) = &change.link_hosts {
         let hosts = read(hosts, "linkHosts", LINK_HOSTS_MAX, normal_host)?;

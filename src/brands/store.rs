@@ -27,6 +27,8 @@ struct SettingsRow {
     is_probabilistic: bool,
     #[diesel(sql_type = BigInt)]
     four_eyes_above_minor: i64,
+    #[diesel(sql_type = Bool)]
+    keeps_properties: bool,
 }
 
 impl SettingsRow {
@@ -38,6 +40,7 @@ impl SettingsRow {
             android_app: self.android_package.map(|package_name| AndroidApp { package_name, fingerprints }),
             is_probabilistic: self.is_probabilistic,
             four_eyes_above_minor: self.four_eyes_above_minor,
+            keeps_properties: self.keeps_properties,
         }
     }
 }
@@ -46,7 +49,8 @@ macro_rules! select_settings {
     ($rest:literal) => {
         concat!(
             "select s.allowed_hosts, s.ios_app_ids, s.ios_store_url, s.android_package, s.android_fingerprints, s.is_probabilistic,
-                    s.four_eyes_above_minor
+                    s.four_eyes_above_minor,
+                    (select b.keeps_properties from brands b where b.id = s.brand_id) as keeps_properties
              from brand_settings s ",
             $rest
         )
@@ -119,6 +123,11 @@ pub(super) async fn write(conn: &mut Conn, scope: &Scope, settings: &BrandSettin
     .bind::<BigInt, _>(settings.four_eyes_above_minor)
     .execute(conn)
     .await?;
+    sql("update brands set keeps_properties = $2 where id = $1 and keeps_properties <> $2")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Bool, _>(settings.keeps_properties)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

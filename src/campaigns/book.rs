@@ -93,10 +93,23 @@ impl PolicyBook {
         current.map(|policies| &policies.attribution)
     }
 
+    /// Whether any policy in force counts activations by a rule, so that every event may be one.
+    #[must_use]
+    pub fn has_activation_rule(&self) -> bool {
+        let current = self.campaigns.values().filter_map(|facts| self.version(facts.id, facts.policy_version));
+        current.map(|policies| &policies.reward).any(|reward| reward.activation.is_some())
+    }
+
     /// Whether any policy in the book credits the up-line.
     #[must_use]
     pub fn has_upline(&self) -> bool {
         self.policies.values().any(|policies| !policies.attribution.upline_ppm.is_empty())
+    }
+
+    /// Whether any policy in the book ends journeys at the previous conversion.
+    #[must_use]
+    pub fn splits_journeys(&self) -> bool {
+        self.policies.values().any(|policies| policies.attribution.is_split_at_previous_conversion)
     }
 
     /// The longest lookback window of any policy in the book, in hours.

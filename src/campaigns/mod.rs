@@ -1,6 +1,7 @@
 //! Campaigns and their versioned policies. A policy is never changed: a change makes the next version.
 //! It never judges: `attribution`, `fraud` and `rewards` read the policies from here.
 
+mod activation;
 mod book;
 mod policy;
 mod reads;
@@ -17,13 +18,15 @@ use crate::db::Conn;
 use crate::ledger;
 use crate::text_enum;
 
+pub use activation::{ActName, ActivationRule, PropertyCondition, PropertyOperator};
 pub use book::{CampaignFacts, PolicyBook};
 pub use policy::{
     AttributionModel, AttributionPolicy, DataDrivenMethod, DataDrivenPolicy, FraudPolicy, PathTransform, Policies,
     RewardKind, RewardPolicy, RewardTier, SignalMode, SignalPolicy,
 };
 pub use rules::{
-    AVAILABLE_MODELS, AttributionDraft, CampaignChange, FraudDraft, NewCampaign, PoliciesDraft, RewardDraft, TierDraft,
+    AVAILABLE_MODELS, ActivationDraft, AttributionDraft, CampaignChange, ConditionDraft, FraudDraft, NewCampaign,
+    PoliciesDraft, RewardDraft, TierDraft,
 };
 pub use store::{CampaignFilter, by_ids, by_slug, count, page, policies_by_versions};
 
@@ -61,6 +64,7 @@ pub async fn create(conn: &mut Conn, scope: &Scope, env: &Env, input: &NewCampai
     rules::check_new(input, &allowed_hosts(conn, scope, input.destination_url.as_deref()).await?)?;
     let currency = input.budget.map_or(scope.currency, |budget| budget.currency);
     let policies = rules::first_policies(input.objective, &input.policies, currency)?;
+    check_properties(conn, scope, &input.policies, &policies).await?;
     let campaign = Campaign {
         id: env.new_id(),
         slug: input.slug.clone(),
@@ -95,6 +99,7 @@ pub async fn update(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, change:
     rules::check_change(change, campaign.starts_at, campaign.ends_at, &hosts)?;
     let current = policies_in_force(conn, scope, &campaign).await?;
     let mut next = rules::apply(&current, &change.policies, campaign.currency)?;
+    check_properties(conn, scope, &change.policies, &next).await?;
     if next != current {
         next.version += 1;
         store::insert_policies(conn, scope, id, &next, env.now()).await?;
@@ -116,6 +121,7 @@ pub async fn drafted(conn: &mut Conn, scope: &Scope, id: Uuid, draft: &PoliciesD
     let campaign = campaign.ok_or_else(|| Error::not_found(&["campaignId"], "There is no such campaign."))?;
     let current = policies_in_force(conn, scope, &campaign).await?;
     let policies = rules::apply(&current, draft, campaign.currency)?;
+    check_properties(conn, scope, draft, &policies).await?;
     Ok((campaign, policies))
 }
 
@@ -123,6 +129,16 @@ async fn policies_in_force(conn: &mut Conn, scope: &Scope, campaign: &Campaign) 
     let key = (campaign.id, campaign.policy_version);
     let current = policies_by_versions(conn, scope, &[key]).await?.remove(&key);
     current.ok_or_else(|| Error::fault("reading a campaign's policies", "they are gone"))
+}
+
+/// Refuses a rule that could never hold: it asks for what the brand does not keep.
+async fn check_properties(conn: &mut Conn, scope: &Scope, draft: &PoliciesDraft, policies: &Policies) -> Result<()> {
+    let rule = policies.reward.activation.as_ref().filter(|rule| rule.needs_properties());
+    if draft.reward.activation.is_none() || rule.is_none() || brands::settings(conn, scope).await?.keeps_properties {
+        return Ok(());
+    }
+    let message = "This brand does not keep what events say in properties: let updateBrand set keepProperties first.";
+    Err(Error::refused(Code::Conflict, &["reward", "activation", "where"], message))
 }
 
 /// The hosts that a destination may lie on, where there is one to check.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CampaignObjective;
+use super::{ActivationRule, CampaignObjective};
 use crate::text_enum;
 
 text_enum! {
@@ -57,6 +57,7 @@ pub struct AttributionPolicy {
     pub last_touch_weight_ppm: i32,
     /// The age at which a touch counts half as much under TIME_DECAY.
     pub half_life_hours: i32,
+    /// Whether a touch counts on another device than the conversion's, where both are known.
     pub is_cross_device: bool,
     /// Whether a touch counts only for the person's first conversion after it.
     #[serde(default)]
@@ -100,11 +101,20 @@ pub struct RewardPolicy {
     pub kind: RewardKind,
     /// The activation of a referee that pays: 1 is the first.
     pub activation_threshold: i32,
+    /// Which events count as activations; `None`: those that senders call so.
+    #[serde(default)]
+    pub activation: Option<ActivationRule>,
     pub tiers: Vec<RewardTier>,
     /// What the referee gets at the same activation, in minor units of the campaign's currency.
     pub referee_minor: Option<i64>,
     /// Rewards that one beneficiary can earn in one UTC day; `None` is no cap.
     pub per_member_per_day_max: Option<i32>,
+    /// Rewards that one beneficiary can earn from the campaign in all; `None` is no cap.
+    #[serde(default)]
+    pub per_member_max: Option<i32>,
+    /// The least that a payout must send for it to pay rewards of this campaign, in minor units of the campaign's currency.
+    #[serde(default)]
+    pub payout_minimum_minor: Option<i64>,
     /// Days between the reward and its release; 0 releases at once.
     pub escrow_days: i32,
 }
@@ -118,6 +128,20 @@ pub struct RewardTier {
     pub amount_minor: Option<i64>,
     /// Millionths of the conversion's value.
     pub share_ppm: Option<i32>,
+    /// The least that the referee must have bought by the activation, in minor units of the campaign's currency.
+    #[serde(default)]
+    pub activation_value_min_minor: Option<i64>,
+    /// The least that the members who joined in the referee's week must have bought by then, on average.
+    #[serde(default)]
+    pub cohort_value_min_minor: Option<i64>,
+}
+
+impl RewardTier {
+    /// What it asks for: the referee's value, and its cohort's.
+    #[must_use]
+    pub fn asks(&self) -> (i64, i64) {
+        (self.activation_value_min_minor.unwrap_or(0), self.cohort_value_min_minor.unwrap_or(0))
+    }
 }
 
 /// What is fraud.
@@ -174,9 +198,12 @@ impl Default for RewardPolicy {
         Self {
             kind: RewardKind::Credit,
             activation_threshold: 1,
+            activation: None,
             tiers: Vec::new(),
             referee_minor: None,
             per_member_per_day_max: None,
+            per_member_max: None,
+            payout_minimum_minor: None,
             escrow_days: 14,
         }
     }

@@ -1,14 +1,18 @@
 //! What a campaign and its policies may hold, and how a change makes the next version. Pure.
 
+mod reward;
+
 use chrono::{DateTime, Utc};
 
 use super::{
     AttributionModel, AttributionPolicy, CampaignObjective, CampaignStatus, DataDrivenMethod, DataDrivenPolicy,
-    FraudPolicy, PathTransform, Policies, RewardKind, RewardPolicy, RewardTier, SignalPolicy,
+    FraudPolicy, PathTransform, Policies, RewardPolicy, SignalPolicy,
 };
-use crate::base::limits::{LOOKBACK_HOURS_MAX, MODEL_CONVERSIONS_MAX, REWARD_DEGREES_MAX, UPLINE_DEGREES_MAX};
+use crate::base::limits::{LOOKBACK_HOURS_MAX, MODEL_CONVERSIONS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Money, Refusal, Result, is_plain};
 use crate::urls::{DESTINATION_EXPECTED, NOT_ALLOWED, is_allowed, is_destination};
+
+pub use reward::{ActivationDraft, ConditionDraft, RewardDraft, TierDraft};
 
 /// The models that a policy may hold.
 pub const AVAILABLE_MODELS: [AttributionModel; 7] = [
@@ -66,29 +70,13 @@ pub struct AttributionDraft {
     pub lookback_hours: Option<i32>,
     pub last_touch_weight_ppm: Option<i32>,
     pub half_life_hours: Option<i32>,
+    pub is_cross_device: Option<bool>,
     pub is_split_at_previous_conversion: Option<bool>,
     pub has_converting_event: Option<bool>,
     pub data_driven_method: Option<DataDrivenMethod>,
     pub path_transform: Option<PathTransform>,
     pub model_conversions_min: Option<i32>,
     pub upline_ppm: Option<Vec<i32>>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct RewardDraft {
-    pub kind: Option<RewardKind>,
-    pub activation_threshold: Option<i32>,
-    pub tiers: Option<Vec<TierDraft>>,
-    pub referee: Option<Option<Money>>,
-    pub per_member_per_day_max: Option<Option<i32>>,
-    pub escrow_days: Option<i32>,
-}
-
-#[derive(Clone, Debug)]
-pub struct TierDraft {
-    pub degree: i32,
-    pub amount: Option<Money>,
-    pub share_ppm: Option<i32>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -199,7 +187,7 @@ pub(super) fn apply(current: &Policies, draft: &PoliciesDraft, currency: Currenc
     let policies = Policies {
         version: current.version,
         attribution: apply_attribution(&mut checks, &current.attribution, &draft.attribution),
-        reward: apply_reward(&mut checks, &current.reward, &draft.reward, currency),
+        reward: reward::apply(&mut checks, &current.reward, &draft.reward, currency),
         fraud: apply_fraud(&mut checks, &current.fraud, &draft.fraud),
     };
     checks.done()?;
@@ -212,7 +200,7 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
         lookback_hours: draft.lookback_hours.unwrap_or(current.lookback_hours),
         last_touch_weight_ppm: draft.last_touch_weight_ppm.unwrap_or(current.last_touch_weight_ppm),
         half_life_hours: draft.half_life_hours.unwrap_or(current.half_life_hours),
-        is_cross_device: current.is_cross_device,
+        is_cross_device: draft.is_cross_device.unwrap_or(current.is_cross_device),
         is_split_at_previous_conversion: draft
             .is_split_at_previous_conversion
             .unwrap_or(current.is_split_at_previous_conversion),
@@ -235,60 +223,6 @@ fn apply_attribution(checks: &mut Checks, current: &AttributionPolicy, draft: &A
     let is_share = (0..=MILLION).contains(&policy.last_touch_weight_ppm);
     checks.hold(is_share, &["attribution", "lastTouchWeight"], "Pass a share from 0 to 1.");
     policy
-}
-
-fn apply_reward(checks: &mut Checks, current: &RewardPolicy, draft: &RewardDraft, currency: Currency) -> RewardPolicy {
-    let referee_minor = match &draft.referee {
-        Some(referee) => referee.map(|money| in_currency(checks, money, currency, &["reward", "refereeReward"])),
-        None => current.referee_minor,
-    };
-    let policy = RewardPolicy {
-        kind: draft.kind.unwrap_or(current.kind),
-        activation_threshold: draft.activation_threshold.unwrap_or(current.activation_threshold),
-        tiers: draft.tiers.as_ref().map_or_else(|| current.tiers.clone(), |tiers| to_tiers(checks, tiers, currency)),
-        referee_minor,
-        per_member_per_day_max: draft.per_member_per_day_max.unwrap_or(current.per_member_per_day_max),
-        escrow_days: draft.escrow_days.unwrap_or(current.escrow_days),
-    };
-    checks.within(policy.activation_threshold, 1, 1_000, &["reward", "activationThreshold"]);
-    checks.within(policy.escrow_days, 0, 365, &["reward", "escrowDays"]);
-    if let Some(max) = policy.per_member_per_day_max {
-        checks.within(max, 1, MILLION, &["reward", "maxPerMemberPerDay"]);
-    }
-    policy
-}
-
-fn to_tiers(checks: &mut Checks, drafts: &[TierDraft], currency: Currency) -> Vec<RewardTier> {
-    let degrees_max = i32::try_from(REWARD_DEGREES_MAX).unwrap_or(i32::MAX);
-    let mut tiers: Vec<RewardTier> = Vec::new();
-    for (index, draft) in drafts.iter().enumerate() {
-        let index = index.to_string();
-        let at = |field| ["reward", "tiers", index.as_str(), field];
-        checks.within(draft.degree, 1, degrees_max, &at("degree"));
-        let degree = i16::try_from(draft.degree).unwrap_or(0);
-        let is_first = tiers.iter().all(|tier| tier.degree != degree);
-        checks.hold(is_first, &at("degree"), "Pass each degree once.");
-        let is_share = draft.share_ppm.is_none_or(|share| (0..=MILLION).contains(&share));
-        checks.hold(is_share, &at("shareOfConversion"), "Pass a share from 0 to 1.");
-        let is_something = draft.amount.is_some() || draft.share_ppm.is_some();
-        checks.hold(is_something, &at("amount"), "Pass an amount, a share of the conversion, or both.");
-        let amount_minor = draft.amount.map(|money| in_currency(checks, money, currency, &at("amount")));
-        tiers.push(RewardTier { degree, amount_minor, share_ppm: draft.share_ppm });
-    }
-    let shares: i64 = tiers.iter().filter_map(|tier| tier.share_ppm).map(i64::from).sum();
-    checks.hold(
-        shares <= i64::from(MILLION),
-        &["reward", "tiers"],
-        "Pass shares that sum to at most 1: more than the conversion cannot be owed.",
-    );
-    tiers.sort_by_key(|tier| tier.degree);
-    tiers
-}
-
-fn in_currency(checks: &mut Checks, money: Money, currency: Currency, path: &[&str]) -> i64 {
-    let message = format!("Pass an amount in the campaign's currency, {currency}.");
-    checks.hold(money.currency == currency, path, message);
-    money.minor
 }
 
 fn apply_fraud(checks: &mut Checks, current: &FraudPolicy, draft: &FraudDraft) -> FraudPolicy {
@@ -350,6 +284,7 @@ mod tests {
         draft.attribution.model_conversions_min = Some(0);
         draft.attribution.upline_ppm = Some(vec![900_000, 100_001]);
         draft.reward.escrow_days = Some(-1);
+        draft.reward.per_member_max = Some(Some(0));
         draft.fraud.review_score_ppm = Some(600_000);
         check(
             &draft,
@@ -359,16 +294,35 @@ mod tests {
                 "attribution.modelConversionsMin",
                 "attribution.upline",
                 "reward.escrowDays",
+                "reward.maxPerMember",
                 "fraud.reviewScore",
             ],
         );
     }
 
     #[test]
+    fn a_minimum_of_payouts_is_above_zero_in_the_campaigns_currency() {
+        let with = |minor, currency: &str| {
+            let mut draft = PoliciesDraft::default();
+            draft.reward.payout_minimum = Some(Some(Money::new(minor, currency.parse().unwrap())));
+            draft
+        };
+        check(&with(1, "USD"), &[]);
+        check(&with(0, "USD"), &["reward.minimumPayout.amount"]);
+        check(&with(1, "EUR"), &["reward.minimumPayout"]);
+    }
+
+    #[test]
     fn tiers_name_each_degree_once_in_the_campaigns_currency() {
         let eur = Money::new(100, "EUR".parse().unwrap());
         let usd = Money::new(100, "USD".parse().unwrap());
-        let tier = |degree, amount, share_ppm| TierDraft { degree, amount, share_ppm };
+        let tier = |degree, amount, share_ppm| TierDraft {
+            degree,
+            amount,
+            share_ppm,
+            activation_value_min: None,
+            cohort_value_min: None,
+        };
         let with = |tiers| PoliciesDraft {
             reward: RewardDraft { tiers: Some(tiers), ..Default::default() },
             ..Default::default()

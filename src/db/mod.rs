@@ -14,7 +14,7 @@ pub mod schema;
 
 pub use error::{constraint_of, fault, is_lost, is_timeout};
 pub use migrate::{migrate, pending_migrations, revert_all};
-pub use pool::{Conn, Db, PooledConn};
+pub use pool::{Conn, Db, PooledConn, take_snapshot};
 pub use schema_text::schema_text;
 pub use statement::{Bound, Sql, sql, sql_anew};
 pub use statistics::analyze_grown;

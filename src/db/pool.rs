@@ -93,6 +93,11 @@ impl Db {
     }
 }
 
+/// Every statement of the transaction sees the same rows from here on, and none writes. It must be the first.
+pub async fn take_snapshot(conn: &mut Conn) -> Result<()> {
+    Ok(conn.batch_execute("set transaction isolation level repeatable read, read only").await?)
+}
+
 /// How a transaction ended.
 enum Outcome<T> {
     Done(T),

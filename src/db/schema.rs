@@ -160,6 +160,9 @@ diesel::table! {
         occurred_at -> Timestamptz,
         recorded_at -> Timestamptz,
         model_version -> Nullable<Int4>,
+        device_hash -> Nullable<Bytea>,
+        anonymous_hash -> Nullable<Bytea>,
+        is_campaign_named -> Bool,
     }
 }
 
@@ -214,6 +217,14 @@ diesel::table! {
         body_hash -> Bytea,
         event_id -> Uuid,
         recorded_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    event_properties (brand_id, id) {
+        brand_id -> Uuid,
+        id -> Uuid,
+        properties -> Jsonb,
     }
 }
 
@@ -352,6 +363,15 @@ diesel::table! {
         audited_at -> Timestamptz,
         breach_count -> Int8,
         invariant -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    ledger_chain_marks (brand_id) {
+        brand_id -> Uuid,
+        seq -> Int8,
+        hash -> Bytea,
+        marked_at -> Timestamptz,
     }
 }
 
@@ -623,12 +643,104 @@ diesel::table! {
 }
 
 diesel::table! {
+    report_marks (brand_id, hour_at, id) {
+        brand_id -> Uuid,
+        hour_at -> Timestamptz,
+        id -> Int8,
+        marked_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    report_policies (brand_id, span, starts_at, campaign_id) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        campaign_id -> Uuid,
+        policy_version -> Int4,
+    }
+}
+
+diesel::table! {
+    report_spans (brand_id, span, starts_at) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        lookback_hours -> Nullable<Int4>,
+    }
+}
+
+diesel::table! {
+    report_sums (brand_id, span, starts_at, dimension, campaign_id, currency, key) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        dimension -> Text,
+        campaign_id -> Uuid,
+        currency -> Text,
+        key -> Text,
+        touch_count -> Int8,
+        click_count -> Int8,
+        reward_count -> Int8,
+        cost_minor -> Numeric,
+        first_touch_units -> Numeric,
+        first_touch_minor -> Numeric,
+        last_touch_units -> Numeric,
+        last_touch_minor -> Numeric,
+        linear_units -> Numeric,
+        linear_minor -> Numeric,
+        time_decay_units -> Numeric,
+        time_decay_minor -> Numeric,
+        position_based_units -> Numeric,
+        position_based_minor -> Numeric,
+        weighted_last_touch_units -> Numeric,
+        weighted_last_touch_minor -> Numeric,
+    }
+}
+
+diesel::table! {
+    report_totals (brand_id, span, starts_at, campaign_id, currency) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        campaign_id -> Uuid,
+        currency -> Text,
+        conversion_count -> Int8,
+        value_minor -> Numeric,
+    }
+}
+
+diesel::table! {
+    report_uplines (brand_id, span, starts_at, campaign_id, currency, degree, member_id) {
+        brand_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        campaign_id -> Uuid,
+        currency -> Text,
+        degree -> Int2,
+        member_id -> Uuid,
+        weight_units -> Numeric,
+        value_minor -> Numeric,
+    }
+}
+
+diesel::table! {
     reward_caps (brand_id, campaign_id, beneficiary_id, day) {
         brand_id -> Uuid,
         campaign_id -> Uuid,
         beneficiary_id -> Uuid,
         day -> Date,
         granted_count -> Int4,
+    }
+}
+
+diesel::table! {
+    reward_totals (brand_id, campaign_id, beneficiary_id) {
+        brand_id -> Uuid,
+        campaign_id -> Uuid,
+        beneficiary_id -> Uuid,
+        granted_count -> Int4,
+        policy_version -> Int4,
     }
 }
 
@@ -678,6 +790,7 @@ diesel::table! {
         decision -> Text,
         channel -> Nullable<Text>,
         ad_clicks -> Nullable<Jsonb>,
+        anonymous_hash -> Nullable<Bytea>,
     }
 }
 

@@ -46,7 +46,7 @@ fn missing() -> Error {
     Error::not_found(&["endpointId"], "There is no such webhook endpoint.")
 }
 
-/// Makes an endpoint that hears of everything from now on.
+/// Makes an endpoint that hears of everything from now on. Call it inside of a transaction.
 pub async fn create(conn: &mut Conn, scope: &Scope, courier: &Courier, input: &NewEndpoint) -> Result<SealedSecret> {
     scope.require(Permission::Administer)?;
     let sealed = seal(scope, courier, input.secret.as_deref())?;
@@ -57,6 +57,7 @@ pub async fn create(conn: &mut Conn, scope: &Scope, courier: &Courier, input: &N
         secret_sealed: &sealed,
         created_at: courier.env.now(),
     };
+    store::hold_brand(conn, scope).await?;
     if !store::insert_endpoint(conn, scope, &row, WEBHOOK_ENDPOINTS_MAX).await? {
         let message = format!(
             "A brand has at most {WEBHOOK_ENDPOINTS_MAX} webhook endpoints: change one that is no longer needed."

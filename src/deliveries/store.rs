@@ -22,7 +22,13 @@ pub(super) struct NewEndpointRow<'a> {
     pub created_at: DateTime<Utc>,
 }
 
-/// Adds an endpoint that hears of everything from now on. False: the brand has as many as it may.
+/// Holds the brand to the end of the transaction: endpoints are counted and made one after the other.
+pub(super) async fn hold_brand(conn: &mut Conn, scope: &Scope) -> Result<()> {
+    sql("select from brands where id = $1 for no key update").bind::<SqlUuid, _>(scope.brand_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Adds an endpoint that hears of everything from now on. False: the brand has as many as it may. Call [`hold_brand`] before.
 pub(super) async fn insert_endpoint(
     conn: &mut Conn,
     scope: &Scope,
@@ -357,8 +363,9 @@ pub(super) async fn send_again(conn: &mut Conn, scope: &Scope, query: &ReplayQue
     Ok(())
 }
 
-pub(super) async fn forget(conn: &mut Conn, scope: &Scope, before: DateTime<Utc>, limit: i64) -> Result<()> {
-    sql("delete from webhook_deliveries
+/// Returns how many it was.
+pub(super) async fn forget(conn: &mut Conn, scope: &Scope, before: DateTime<Utc>, limit: i64) -> Result<usize> {
+    let count = sql("delete from webhook_deliveries
          where brand_id = $1 and (endpoint_id, seq) in (
              select endpoint_id, seq from webhook_deliveries
              where brand_id = $1 and created_at < $2 and state <> 'PENDING' order by created_at limit $3)")
@@ -367,5 +374,5 @@ pub(super) async fn forget(conn: &mut Conn, scope: &Scope, before: DateTime<Utc>
     .bind::<BigInt, _>(limit)
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(count)
 }

@@ -201,6 +201,8 @@ async fn make_campaigns(conn: &mut Conn, scope: &Scope, env: &Env) -> Result<Vec
             degree: *degree,
             amount: amount.map(money),
             share_ppm: *share_ppm,
+            activation_value_min: None,
+            cohort_value_min: None,
         };
         policies.reward.tiers = Some(plan.tiers.iter().map(tier).collect());
         let input = NewCampaign {

@@ -107,6 +107,7 @@ pub struct Event {
     pub agent_class: AgentClass,
     /// False only where the sender says that attribution was not consented to.
     pub has_consent: bool,
+    /// What the sender says beyond our vocabulary, a text per name, where the brand keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<serde_json::Value>,
 }

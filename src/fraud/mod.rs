@@ -117,6 +117,7 @@ pub async fn assess_touches(
             assessed_at: touch.recorded_at,
             at_risk_minor: 0,
             currency: touch.campaign_id.and_then(|id| book.campaign(id)).map_or(scope.currency, |facts| facts.currency),
+            // `reads::confirmed_on_credits` writes it too.
             cause_key: format!("touch {owner} {actor} {top} {} {hour}", touch.campaign_id.unwrap_or_default()),
         });
     }

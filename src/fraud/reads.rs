@@ -367,3 +367,31 @@ pub async fn metrics(
     };
     Ok(rows.into_iter().map(metrics).collect())
 }
+
+#[derive(QueryableByName)]
+struct BurstRow {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// How many confirmed alerts are about touches that these conversions are credited to. A burst is one alert, whose subject is the first touch
+/// alone: the others are found by the cause, which is written here as `assess_touches` writes it.
+pub async fn confirmed_on_credits(conn: &mut Conn, scope: &Scope, conversion_ids: &[Uuid]) -> Result<i64> {
+    if conversion_ids.is_empty() {
+        return Ok(0);
+    }
+    let row: BurstRow = sql("select count(distinct f.id) as count
+         from attribution_records a
+         join touchpoints t on t.brand_id = a.brand_id and t.id = a.touchpoint_id and t.decision = 'REVIEW'
+         cross join (values ('BOT_USER_AGENT'), ('VELOCITY'), ('UNVERIFIED_PLATFORM')) signal (name)
+         join fraud_alerts f on f.brand_id = t.brand_id and f.state = 'CONFIRMED' and f.cause_key = concat_ws(' ', 'touch',
+             coalesce(t.creator_id, t.referrer_id, '00000000-0000-0000-0000-000000000000'),
+             coalesce(encode(t.ip_hash, 'hex'), encode(t.device_hash, 'hex'), 'unknown'), signal.name,
+             coalesce(t.campaign_id, '00000000-0000-0000-0000-000000000000'), floor(extract(epoch from t.occurred_at) / 3600)::int8)
+         where a.brand_id = $1 and a.conversion_id = any ($2) and a.superseded_at is null")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(conversion_ids)
+    .get_result(conn)
+    .await?;
+    Ok(row.count)
+}

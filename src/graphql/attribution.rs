@@ -236,7 +236,9 @@ impl AttributionExplanation {
         self.0.conversion.model_version
     }
 
-    /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000.
+    /// Every touch of the person, merged identities included, the oldest first; of very many the latest 1,000 up to the conversion and
+    /// the next 1,000.
+    #[graphql(complexity = "child_complexity.saturating_mul(100).saturating_add(1)")]
     async fn considered(&self) -> Vec<ConsideredTouchpoint> {
         let touches = self.0.considered.iter();
         let shown = touches.map(|(touch, verdict)| ConsideredTouchpoint {

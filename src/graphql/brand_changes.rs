@@ -25,9 +25,12 @@ pub struct UpdateBrandInput {
     /// Whether an app's first open without a token is matched with who was sent to its store within the last 30 minutes, by network and kind
     /// of device. Such a match is recorded, and never pays. Off unless you say otherwise.
     probabilistic_claims: Option<bool>,
-    /// Up to which amount, in the brand's own currency, one key may both make a payout and approve it; zero, as for a brand that never
-    /// said otherwise, takes two keys for each.
+    /// Up to which amount within 24 hours, in the brand's own currency, one key may both make payouts and approve them; zero, as for a brand
+    /// that never said otherwise, takes two keys for each.
     payout_four_eyes_above: Option<MoneyInput>,
+    /// Whether what senders say of events in `properties` is kept from now on, so that reward policies can ask for it: texts, numbers and
+    /// booleans of at most 255 bytes under names of at most 64. Off unless you say otherwise; send nothing personal in them.
+    keep_properties: Option<bool>,
 }
 
 /// An app for iPhones and iPads.
@@ -92,6 +95,7 @@ async fn update(request: &RequestContext, input: UpdateBrandInput) -> base::Resu
         ios_app: to_change(input.ios_app).map(|app| app.map(Into::into)),
         android_app: to_change(input.android_app).map(|app| app.map(Into::into)),
         is_probabilistic: input.probabilistic_claims,
+        keeps_properties: input.keep_properties,
     };
     let (scope, env, public_url) = (&request.scope, &request.app.env, &request.app.settings.public_url);
     let work = request

@@ -31,8 +31,10 @@ pub struct Brand {
     pub android_app: Option<AndroidApp>,
     /// Whether an app's first open without a token is matched with who was sent to its store shortly before. Such a match never pays.
     pub probabilistic_claims: bool,
-    /// Up to which amount one key may both make a payout and approve it. Payouts in other currencies always take two keys.
+    /// Up to which amount within 24 hours one key may both make payouts and approve them. Payouts in other currencies always take two keys.
     pub payout_four_eyes_above: Money,
+    /// Whether what senders say of events in `properties` is kept, so that reward policies can ask for it.
+    pub keep_properties: bool,
 }
 
 /// An app for iPhones and iPads.
@@ -74,6 +76,7 @@ impl Brand {
                 .map(|app| AndroidApp { package_name: app.package_name, fingerprints: app.fingerprints }),
             probabilistic_claims: settings.is_probabilistic,
             payout_four_eyes_above: base::Money::new(settings.four_eyes_above_minor, brand.currency).into(),
+            keep_properties: settings.keeps_properties,
         })
     }
 }

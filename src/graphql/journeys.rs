@@ -236,6 +236,7 @@ impl Conversion {
     }
 
     /// Who has the credit now, the earliest touch first.
+    #[graphql(complexity = "child_complexity.saturating_mul(50).saturating_add(1)")]
     async fn attribution(&self, ctx: &Context<'_>) -> Result<Vec<AttributionRecord>> {
         self.records(ctx.request()?).await
     }

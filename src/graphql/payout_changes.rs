@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-use super::context::{parse_id, parse_id_opt};
+use super::context::parse_id;
 use super::payouts::{Payout, parse_currency};
+use super::rewards::parse_beneficiary;
 use super::scalars::MoneyInput;
 use super::{RequestContext, RequestExt};
 use crate::access::Permission;
@@ -14,7 +15,6 @@ use crate::base::{self, Error, Kind};
 use crate::payload;
 use crate::payouts::reads::{self, payouts_by_ids};
 use crate::payouts::{self, NewPayout};
-use crate::rewards::Beneficiary;
 
 /// A payout to draft. Pass exactly one beneficiary.
 #[derive(InputObject, Clone, Debug)]
@@ -184,15 +184,8 @@ impl PayoutMutation {
 
 async fn create(request: &RequestContext, input: CreatePayoutInput) -> base::Result<reads::Payout> {
     let arguments = input.to_value();
-    let creator_id = parse_id_opt(Kind::Creator, input.creator_id.as_ref(), &["creatorId"])?;
-    let member_id = parse_id_opt(Kind::Member, input.member_id.as_ref(), &["memberId"])?;
-    let beneficiary = match (creator_id, member_id) {
-        (Some(id), None) => Beneficiary::Creator(id),
-        (None, Some(id)) => Beneficiary::Member(id),
-        _ => return Err(Error::invalid(&["creatorId"], "Pass exactly one of creatorId and memberId.")),
-    };
     let new = NewPayout {
-        beneficiary,
+        beneficiary: parse_beneficiary(input.creator_id.as_ref(), input.member_id.as_ref())?,
         currency: parse_currency(&input.currency, &["currency"])?,
         earned_before: input.earned_before,
         minimum: input.minimum.as_ref().map(|minimum| minimum.to_money(&["minimum"])).transpose()?,

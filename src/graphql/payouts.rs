@@ -56,6 +56,8 @@ pub enum PayoutLineReason {
     BeneficiaryBanned,
     /// All lines together come to less than the minimum.
     BelowMinimum,
+    /// What would be sent is less than its campaign's policy asks for: it waits for more.
+    BelowCampaignMinimum,
 }
 
 /// One reward on a payout's sheet.

@@ -2,11 +2,14 @@
 
 use async_graphql::{Enum, InputObject, MaybeUndefined, SimpleObject};
 
+use super::campaign_changes::to_change;
 use super::scalars::{Money, MoneyInput, from_ppm, to_ppm_32};
 use super::{AttributionModel, DataDrivenMethod, PathTransform, RewardKind};
-use crate::base::limits::UPLINE_DEGREES_MAX;
+use crate::base::limits::{REWARD_TIERS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{self, Currency, Error, Result};
-use crate::campaigns::{self, AttributionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft};
+use crate::campaigns::{
+    self, ActivationDraft, AttributionDraft, ConditionDraft, FraudDraft, PoliciesDraft, RewardDraft, TierDraft,
+};
 use crate::fraud::SignalName;
 
 /// How conversions are attributed.
@@ -22,6 +25,8 @@ pub struct AttributionPolicy {
     pub last_touch_weight: Option<f64>,
     /// The age at which a touch counts half as much under TIME_DECAY; null under the other models.
     pub half_life_hours: Option<i32>,
+    /// Whether a touch counts for a conversion on another device: by the device where both name one, else by the browser or installation.
+    pub cross_device: bool,
     /// Whether a touch counts only for the person's first conversion after it.
     pub split_at_previous_conversion: bool,
     /// Whether a conversion that names a creator or a link is a touch itself.
@@ -50,6 +55,7 @@ impl AttributionPolicy {
             lookback_hours: policy.lookback_hours,
             last_touch_weight: is_weighted.then(|| from_ppm(policy.last_touch_weight_ppm)),
             half_life_hours: (model == AttributionModel::TimeDecay).then_some(policy.half_life_hours),
+            cross_device: policy.is_cross_device,
             split_at_previous_conversion: policy.is_split_at_previous_conversion,
             count_converting_event: policy.has_converting_event,
             data_driven_method: data_driven.map(|one| one.method.into()),
@@ -69,12 +75,18 @@ pub struct RewardPolicy {
     pub kind: RewardKind,
     /// The activation of a referee that pays: 1 is the first.
     pub activation_threshold: i32,
+    /// Which events count as activations; null: those that senders call so.
+    pub activation: Option<ActivationRule>,
     /// What each degree earns, the nearest first. Empty: nothing.
     pub tiers: Vec<RewardTier>,
     /// What the referee gets at the same activation.
     pub referee_reward: Option<Money>,
-    /// Rewards that one beneficiary can earn in one UTC day; null is no cap.
+    /// Rewards for activations that one member can earn in one UTC day; null is no cap.
     pub max_per_member_per_day: Option<i32>,
+    /// Rewards for activations that one member can earn from the campaign in all; null is no cap.
+    pub max_per_member: Option<i32>,
+    /// The least that a payout must send, in all, for it to pay rewards of this campaign; null is no minimum.
+    pub minimum_payout: Option<Money>,
     /// Days between the reward and its release; 0 releases at once.
     pub escrow_days: i32,
 }
@@ -88,6 +100,10 @@ pub struct RewardTier {
     pub amount: Money,
     /// The share of each conversion's value, from 0 to 1.
     pub share_of_conversion: Option<f64>,
+    /// The least that the referee must have bought by its activation; null is anything.
+    pub minimum_activation_value: Option<Money>,
+    /// The least that the campaign's members who signed up in the referee's week must have bought by then, on average; null is anything.
+    pub minimum_cohort_value: Option<Money>,
 }
 
 impl RewardPolicy {
@@ -99,17 +115,75 @@ impl RewardPolicy {
             degree: i32::from(tier.degree),
             amount: money(tier.amount_minor.unwrap_or(0)),
             share_of_conversion: tier.share_ppm.map(from_ppm),
+            minimum_activation_value: tier.activation_value_min_minor.map(money),
+            minimum_cohort_value: tier.cohort_value_min_minor.map(money),
         });
         Self {
             version,
             kind: policy.kind.into(),
             activation_threshold: policy.activation_threshold,
+            activation: policy.activation.as_ref().map(ActivationRule::new),
             tiers: tiers.collect(),
             referee_reward: policy.referee_minor.map(money),
             max_per_member_per_day: policy.per_member_per_day_max,
+            max_per_member: policy.per_member_max,
+            minimum_payout: policy.payout_minimum_minor.map(money),
             escrow_days: policy.escrow_days,
         }
     }
+}
+
+/// Which events of a referee count as activations.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct ActivationRule {
+    /// The names under which they are sent: any of them.
+    pub event_names: Vec<String>,
+    /// What they must say: all of it.
+    #[graphql(name = "where")]
+    pub conditions: Vec<PropertyCondition>,
+}
+
+/// What a property of an event must be.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct PropertyCondition {
+    /// The property's name: one of the event's `properties`, or of a conversion `conversion_value` or `currency`.
+    pub property: String,
+    /// How it is compared.
+    pub operator: PropertyOperator,
+    /// What with; null where nothing is compared.
+    pub value: Option<String>,
+}
+
+impl ActivationRule {
+    fn new(rule: &campaigns::ActivationRule) -> Self {
+        let condition = |condition: &campaigns::PropertyCondition| PropertyCondition {
+            property: condition.property.clone(),
+            operator: condition.operator.into(),
+            value: condition.value.clone(),
+        };
+        Self {
+            event_names: rule.event_names.iter().map(|name| name.as_str().to_owned()).collect(),
+            conditions: rule.conditions.iter().map(condition).collect(),
+        }
+    }
+}
+
+/// How a property is compared. Of one that is not there, ABSENT alone holds.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "campaigns::PropertyOperator")]
+pub enum PropertyOperator {
+    /// The same number, where both are numbers, or the same text.
+    Equals,
+    /// There, and not the same.
+    NotEquals,
+    /// A number that is not less.
+    AtLeast,
+    /// A number that is not more.
+    AtMost,
+    /// There, whatever it is.
+    Exists,
+    /// Not there.
+    Absent,
 }
 
 /// What counts as fraud.
@@ -189,6 +263,9 @@ pub struct AttributionPolicyInput {
     last_touch_weight: Option<f64>,
     /// The age at which a touch counts half as much under TIME_DECAY: 1 to 8760; the default is 168.
     half_life_hours: Option<i32>,
+    /// Whether a touch counts for a conversion on another device; the default is true. Devices are told apart by `deviceId` where both
+    /// name one, else by `anonymousId`; what names neither counts.
+    cross_device: Option<bool>,
     /// Whether a touch counts only for the person's first conversion after it; the default is false: it counts for every conversion that
     /// is within the window.
     split_at_previous_conversion: Option<bool>,
@@ -213,14 +290,45 @@ pub struct RewardPolicyInput {
     kind: Option<RewardKind>,
     /// The activation of a referee that pays: 1 is the first, and the default.
     activation_threshold: Option<i32>,
-    /// What each degree earns.
+    /// Which events count as activations; null: those that senders call so, which is the default.
+    activation: MaybeUndefined<ActivationRuleInput>,
+    /// What each degree earns, at most 50. A degree may have several tiers if each asks for more than the one before: the last that is met
+    /// pays.
     tiers: Option<Vec<RewardTierInput>>,
     /// What the referee gets at the same activation; null takes it away.
     referee_reward: MaybeUndefined<MoneyInput>,
-    /// Rewards that one beneficiary can earn in one UTC day; null takes the cap away.
+    /// Rewards for activations that one member can earn in one UTC day: 1 to 1000000; null takes the cap away.
     max_per_member_per_day: MaybeUndefined<i32>,
+    /// Rewards for activations that one member can earn from the campaign in all, those of before included: 1 to 1000000; null takes the
+    /// cap away.
+    max_per_member: MaybeUndefined<i32>,
+    /// The least that a payout must send, in all, for it to pay rewards of this campaign, above zero in its currency; until then they wait.
+    /// Of this and of the `minimum` of `createPayout` the larger holds. Null takes it away.
+    minimum_payout: MaybeUndefined<MoneyInput>,
     /// Days between the reward and its release, 0 to 365; the default is 14.
     escrow_days: Option<i32>,
+}
+
+/// Which events of a referee count as activations.
+#[derive(InputObject, Clone, Debug)]
+pub struct ActivationRuleInput {
+    /// The names under which they are sent, any of them: `click`, `view`, `install`, `open`, `signup`, `activation`, `conversion`. The
+    /// default is `activation`.
+    event_names: Option<Vec<String>>,
+    /// What they must say, all of it: at most 10 conditions. The default is nothing.
+    #[graphql(name = "where")]
+    conditions: Option<Vec<PropertyConditionInput>>,
+}
+
+/// What a property of an event must be.
+#[derive(InputObject, Clone, Debug)]
+pub struct PropertyConditionInput {
+    /// The property's name, in 1 to 64 bytes: one of the event's `properties`, or of a conversion `conversion_value` or `currency`.
+    property: String,
+    /// How it is compared.
+    operator: PropertyOperator,
+    /// What with, in at most 255 bytes; for AT_LEAST and AT_MOST a decimal number. Left out with EXISTS and ABSENT.
+    value: Option<String>,
 }
 
 /// What one degree earns: an amount at the activation, a share of each conversion, or both.
@@ -232,6 +340,11 @@ pub struct RewardTierInput {
     amount: Option<MoneyInput>,
     /// The share of each conversion's value, from 0 to 1 with at most 6 decimal places.
     share_of_conversion: Option<f64>,
+    /// The least that the referee must have bought by its activation, above zero in the campaign's currency; with an amount alone.
+    minimum_activation_value: Option<MoneyInput>,
+    /// The least that the campaign's members who signed up in the same week as the referee (UTC, from Monday) must have bought by the
+    /// activation, per member, above zero in the campaign's currency; with an amount alone.
+    minimum_cohort_value: Option<MoneyInput>,
 }
 
 /// What counts as fraud; what is left out stays, or is the default.
@@ -289,6 +402,7 @@ pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDra
         lookback_hours: input.lookback_hours,
         last_touch_weight_ppm: weight.transpose()?,
         half_life_hours: input.half_life_hours,
+        is_cross_device: input.cross_device,
         is_split_at_previous_conversion: input.split_at_previous_conversion,
         has_converting_event: input.count_converting_event,
         data_driven_method: input.data_driven_method.map(Into::into),
@@ -299,33 +413,50 @@ pub fn attribution_draft(input: AttributionPolicyInput) -> Result<AttributionDra
 }
 
 fn reward_draft(input: RewardPolicyInput) -> Result<RewardDraft> {
-    let tiers = input.tiers.map(|tiers| tiers.into_iter().enumerate().map(tier_draft).collect()).transpose()?;
-    let referee = match input.referee_reward {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(money) => Some(Some(money.to_money(&["reward", "refereeReward"])?)),
+    let tiers = input
+        .tiers
+        .map(|tiers| tiers.into_iter().take(REWARD_TIERS_MAX + 1).enumerate().map(tier_draft).collect())
+        .transpose()?;
+    let money = |money: MaybeUndefined<MoneyInput>, field: &str| {
+        let read = |money: MoneyInput| money.to_money(&["reward", field]);
+        to_change(money).map(|money| money.map(read).transpose()).transpose()
     };
+    let referee = money(input.referee_reward, "refereeReward")?;
     Ok(RewardDraft {
         kind: input.kind.map(Into::into),
         activation_threshold: input.activation_threshold,
+        activation: to_change(input.activation).map(|rule| rule.map(activation_draft)),
         tiers,
         referee,
-        per_member_per_day_max: match input.max_per_member_per_day {
-            MaybeUndefined::Undefined => None,
-            MaybeUndefined::Null => Some(None),
-            MaybeUndefined::Value(max) => Some(Some(max)),
-        },
+        per_member_per_day_max: to_change(input.max_per_member_per_day),
+        per_member_max: to_change(input.max_per_member),
+        payout_minimum: money(input.minimum_payout, "minimumPayout")?,
         escrow_days: input.escrow_days,
     })
+}
+
+fn activation_draft(input: ActivationRuleInput) -> ActivationDraft {
+    let condition = |input: PropertyConditionInput| ConditionDraft {
+        property: input.property,
+        operator: input.operator.into(),
+        value: input.value,
+    };
+    ActivationDraft {
+        event_names: input.event_names,
+        conditions: input.conditions.unwrap_or_default().into_iter().map(condition).collect(),
+    }
 }
 
 fn tier_draft((index, tier): (usize, RewardTierInput)) -> Result<TierDraft> {
     let index = index.to_string();
     let at = |field| ["reward", "tiers", index.as_str(), field];
+    let money = |money: Option<MoneyInput>, field| money.map(|money| money.to_money(&at(field))).transpose();
     Ok(TierDraft {
         degree: tier.degree,
-        amount: tier.amount.map(|amount| amount.to_money(&at("amount"))).transpose()?,
+        amount: money(tier.amount, "amount")?,
         share_ppm: tier.share_of_conversion.map(|share| to_ppm_32(share, &at("shareOfConversion"))).transpose()?,
+        activation_value_min: money(tier.minimum_activation_value, "minimumActivationValue")?,
+        cohort_value_min: money(tier.minimum_cohort_value, "minimumCohortValue")?,
     })
 }
 

@@ -4,15 +4,15 @@ use async_graphql::{Context, ID, InputObject, InputType, Object, Result};
 use scoped_futures::ScopedFutureExt;
 use uuid::Uuid;
 
-use super::context::{parse_id, parse_id_opt};
-use super::rewards::Reward;
+use super::context::parse_id;
+use super::rewards::{Reward, parse_beneficiary};
 use super::scalars::MoneyInput;
 use super::{RequestContext, RequestExt, RewardKind};
 use crate::access::Permission;
 use crate::base::{self, Error, Kind};
 use crate::payload;
 use crate::rewards::reads::{self, rewards_by_ids};
-use crate::rewards::{self, Beneficiary, NewReward};
+use crate::rewards::{self, NewReward};
 
 /// A reward by hand, out of a campaign's budget. Pass exactly one beneficiary.
 #[derive(InputObject, Clone, Debug)]
@@ -93,7 +93,7 @@ impl RewardMutation {
         IssueRewardPayload::of(issue(request, input).await)
     }
 
-    /// Releases a reward before its time: it is payable at once. Refused while an open fraud alert weighs on it.
+    /// Releases a reward before its time: it is payable at once. Refused while a fraud alert on its referee is open, and after one was confirmed.
     async fn release_reward(
         &self,
         ctx: &Context<'_>,
@@ -118,16 +118,9 @@ impl RewardMutation {
 
 async fn issue(request: &RequestContext, input: IssueRewardInput) -> base::Result<reads::Reward> {
     let arguments = input.to_value();
-    let creator_id = parse_id_opt(Kind::Creator, input.creator_id.as_ref(), &["creatorId"])?;
-    let member_id = parse_id_opt(Kind::Member, input.member_id.as_ref(), &["memberId"])?;
-    let beneficiary = match (creator_id, member_id) {
-        (Some(id), None) => Beneficiary::Creator(id),
-        (None, Some(id)) => Beneficiary::Member(id),
-        _ => return Err(Error::invalid(&["creatorId"], "Pass exactly one of creatorId and memberId.")),
-    };
     let new = NewReward {
         campaign_id: parse_id(Kind::Campaign, &input.campaign_id, &["campaignId"])?,
-        beneficiary,
+        beneficiary: parse_beneficiary(input.creator_id.as_ref(), input.member_id.as_ref())?,
         kind: input.kind.into(),
         value: input.amount.to_money(&["amount"])?,
         reason: input.reason,

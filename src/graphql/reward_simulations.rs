@@ -40,6 +40,8 @@ pub struct SimulateRewardPolicyInput {
 pub enum RewardDenial {
     /// The budget has not as much left, or is in another currency.
     BudgetExhausted,
+    /// The beneficiary had as many rewards from the campaign as the policy allows.
+    CampaignCap,
     /// The campaign had not begun, or was over.
     CampaignNotRunning,
     /// The creator is paused or banned.
@@ -48,6 +50,8 @@ pub enum RewardDenial {
     DailyCap,
     /// The referee is blocked as fraud.
     FraudBlocked,
+    /// The referee, or its cohort, had not bought as much as any tier of the degree asks for.
+    TierNotReached,
 }
 
 /// Some rewards of a simulation.
@@ -145,10 +149,12 @@ impl From<&Simulation> for RewardPolicySimulation {
 fn denial(reason: RewardReason) -> Option<RewardDenial> {
     match reason {
         RewardReason::BudgetExhausted => Some(RewardDenial::BudgetExhausted),
+        RewardReason::CampaignCap => Some(RewardDenial::CampaignCap),
         RewardReason::CampaignNotRunning => Some(RewardDenial::CampaignNotRunning),
         RewardReason::CreatorNotActive => Some(RewardDenial::CreatorNotActive),
         RewardReason::DailyCap => Some(RewardDenial::DailyCap),
         RewardReason::FraudBlocked => Some(RewardDenial::FraudBlocked),
+        RewardReason::TierNotReached => Some(RewardDenial::TierNotReached),
         _ => None,
     }
 }

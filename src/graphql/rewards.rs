@@ -11,7 +11,7 @@ use super::links::LinkOwner;
 use super::scalars::Money;
 use super::{Campaign, Member, RequestContext, RequestExt, RewardKind};
 use crate::access::Permission;
-use crate::base::{self, Kind, Page, Slice};
+use crate::base::{self, Error, Kind, Page, Slice};
 use crate::ledger;
 use crate::rewards::reads::{self, reward_count, reward_page};
 use crate::rewards::{self, Beneficiary};
@@ -69,7 +69,7 @@ pub struct LedgerEntry {
 impl LedgerEntry {
     fn of(entry: &ledger::Entry) -> base::Result<Self> {
         let currency = entry.currency.parse();
-        let currency = currency.map_err(|error| base::Error::fault("reading an entry's currency", error))?;
+        let currency = currency.map_err(|error| Error::fault("reading an entry's currency", error))?;
         Ok(Self {
             account: ledger::account_name(&entry.bucket, &entry.owner_kind, entry.owner_id),
             amount: base::Money::new(entry.amount_minor, currency).into(),
@@ -267,5 +267,16 @@ impl RewardQuery {
             let filter = filter.clone();
             Box::pin(async move { reward_count(&mut *request.conn().await?, &request.scope, &filter).await })
         }))
+    }
+}
+
+/// Who earns, of the two that an input can name.
+pub fn parse_beneficiary(creator_id: Option<&ID>, member_id: Option<&ID>) -> base::Result<Beneficiary> {
+    let creator_id = parse_id_opt(Kind::Creator, creator_id, &["creatorId"])?;
+    let member_id = parse_id_opt(Kind::Member, member_id, &["memberId"])?;
+    match (creator_id, member_id) {
+        (Some(id), None) => Ok(Beneficiary::Creator(id)),
+        (None, Some(id)) => Ok(Beneficiary::Member(id)),
+        _ => Err(Error::invalid(&["creatorId"], "Pass exactly one of creatorId and memberId.")),
     }
 }

@@ -20,4 +20,4 @@ mod sse;
 mod strict_json;
 mod webhooks;
 
-pub use serve::{Options, serve, serve_with};
+pub use serve::{Options, in_process, serve, serve_with};

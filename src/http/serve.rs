@@ -57,6 +57,13 @@ impl Default for Options {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
+/// The same paths without a socket, for who asks from within this process. The deadlines and caps of connections are not there: there are
+/// none.
+pub fn in_process(app: App, stop: CancellationToken) -> Router {
+    let options = Options { trusted_proxy_count: app.settings.trusted_proxy_count, ..Options::default() };
+    router(House::new(app, options, stop))
+}
+
 /// The connection's place under the cap; an upgraded socket keeps it.
 #[derive(Clone)]
 pub(super) struct Seat(#[expect(dead_code, reason = "held for its drop")] Arc<OwnedSemaphorePermit>);

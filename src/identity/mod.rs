@@ -43,6 +43,8 @@ pub struct Stitched {
     pub people: Vec<Person>,
     /// The people, by canonical id, to whom the batch joined another's history.
     pub merged: Vec<Uuid>,
+    /// Since when they have a history of others: the first thing that each one who was joined to them had done before the batch.
+    pub joined_since: Vec<(Uuid, DateTime<Utc>)>,
 }
 
 /// The click that an event is, as what follows it names it. Its touchpoint keeps whose it was: it needs no identity of its own.
@@ -76,8 +78,17 @@ pub async fn stitch(conn: &mut Conn, scope: &Scope, keyring: &Keyring, batch: &[
         .map(|(logged, own)| register.assign(scope.brand_id, logged.id, logged.recorded_at, own))
         .collect();
     register.new_identifiers.retain(|(one, ..)| !clicks.contains(one));
+    // Asked before they are joined: then nobody can tell whose it was.
+    let joined: Vec<Uuid> = register.merges.iter().map(|merge| merge.from_id).collect();
+    let first_acts = first_acts(conn, scope, &joined).await?;
     store::write(conn, scope, &register).await?;
     let people = recorded.iter().map(|id| Person { recorded_id: *id, canonical_id: register.canonical(*id) }).collect();
     let merged = register.merges.iter().map(|merge| register.canonical(merge.into_id)).collect();
-    Ok(Stitched { people, merged })
+    let joined_since = first_acts.into_iter().map(|(id, at)| (register.canonical(id), at)).collect();
+    Ok(Stitched { people, merged, joined_since })
+}
+
+/// When each of these canonical people first touched or bought anything; who never did is missing.
+pub async fn first_acts(conn: &mut Conn, scope: &Scope, canonical_ids: &[Uuid]) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
+    if canonical_ids.is_empty() { Ok(Vec::new()) } else { store::first_acts(conn, scope, canonical_ids).await }
 }

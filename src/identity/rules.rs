@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::base::derived_id;
+use crate::base::limits::HISTORIES_PER_PERSON_MAX;
 use crate::text_enum;
 
 text_enum! {
@@ -34,6 +35,8 @@ pub(super) struct Found {
     pub canonical_id: Uuid,
     /// Whether some user id points at this person: two such people are never merged.
     pub has_user: bool,
+    /// Of how many histories the person is made, counted as far as matters.
+    pub history_count: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +60,8 @@ pub(super) struct Register {
     parents: HashMap<Uuid, Uuid>,
     users: HashMap<Uuid, Identifier>,
     known_users: HashMap<Uuid, bool>,
+    /// Of how many histories each canonical person is made; one that is new is one.
+    history_counts: HashMap<Uuid, i64>,
     pub new_people: Vec<NewPerson>,
     pub new_identifiers: Vec<(Identifier, Uuid, DateTime<Utc>)>,
     pub merges: Vec<Merge>,
@@ -70,6 +75,7 @@ impl Register {
         for row in found {
             register.by_identifier.insert(row.identifier, row.canonical_id);
             register.known_users.insert(row.canonical_id, row.has_user);
+            register.history_counts.insert(row.canonical_id, row.history_count);
             if row.identifier.kind == IdentifierKind::User {
                 register.users.insert(row.canonical_id, row.identifier);
             }
@@ -136,6 +142,12 @@ impl Register {
         if from_id == into_id || self.has_user(from_id) || self.is_barred(from_id, into_id) {
             return;
         }
+        let histories = |id: Uuid| self.history_counts.get(&id).copied().unwrap_or(1);
+        let history_count = histories(from_id) + histories(into_id);
+        if history_count > HISTORIES_PER_PERSON_MAX {
+            return;
+        }
+        self.history_counts.insert(into_id, history_count);
         self.parents.insert(from_id, into_id);
         self.merges.push(Merge { from_id, into_id, event_id, merged_at: at });
     }
@@ -193,6 +205,22 @@ mod tests {
         tell(&mut register, 6, &[anonymous(2), anonymous(1)]);
         assert_eq!(register.canonical(tablet), ann);
         assert_eq!(register.canonical(phone), phone, "neither directly nor by somebody else");
+    }
+
+    #[test]
+    fn a_user_id_that_many_share_stops_joining_their_histories() {
+        let guest = Found { identifier: user(1), canonical_id: BRAND, has_user: true, history_count: 0 };
+        let mut register = Register::new(vec![Found { history_count: HISTORIES_PER_PERSON_MAX - 1, ..guest }]);
+        let tell = |register: &mut Register, number: u128, own: &[Identifier]| {
+            register.assign(BRAND, Uuid::from_u128(number), DateTime::default(), own)
+        };
+        let last = tell(&mut register, 2, &[anonymous(1)]);
+        let later = tell(&mut register, 3, &[anonymous(2)]);
+        for device in [1, 2] {
+            assert_eq!(tell(&mut register, 4, &[user(1), anonymous(device)]), BRAND, "what it buys is its own");
+        }
+        assert_eq!(register.canonical(last), BRAND);
+        assert_eq!(register.canonical(later), later);
     }
 
     #[test]

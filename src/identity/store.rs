@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Binary, Bool, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::rules::{Found, Identifier, IdentifierKind, Register};
 use crate::access::Scope;
+use crate::base::limits::HISTORIES_PER_PERSON_MAX;
 use crate::base::{Error, Result, derived_id};
 use crate::db::{Conn, sql};
 
@@ -21,6 +22,8 @@ struct FoundRow {
     canonical_id: Uuid,
     #[diesel(sql_type = Bool)]
     has_user: bool,
+    #[diesel(sql_type = BigInt)]
+    history_count: i64,
 }
 
 pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) -> Result<Vec<Found>> {
@@ -30,7 +33,9 @@ pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) 
     let clicks = wanted.iter().filter(|one| one.kind == IdentifierKind::Click);
     let rows: Vec<FoundRow> = sql("select f.kind, f.value_hash, p.canonical_id,
                 exists (select from people a join identities u on u.brand_id = a.brand_id and u.person_id = a.id and u.kind = 'user'
-                        where a.brand_id = p.brand_id and a.canonical_id = p.canonical_id) as has_user
+                        where a.brand_id = p.brand_id and a.canonical_id = p.canonical_id) as has_user,
+                (select count(*) from (
+                     select from people a where a.brand_id = p.brand_id and a.canonical_id = p.canonical_id limit $5) counted) as history_count
          from (
              select wanted.kind, wanted.value_hash, i.person_id from unnest($2::text[], $3::bytea[]) as wanted (kind, value_hash)
              cross join lateral (
@@ -45,6 +50,7 @@ pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) 
     .bind::<Array<Text>, _>(wanted.iter().map(|one| one.kind.as_str()).collect::<Vec<_>>())
     .bind::<Array<Binary>, _>(wanted.iter().map(|one| one.value.as_slice()).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(clicks.map(|one| Uuid::from_bytes(one.value)).collect::<Vec<_>>())
+    .bind::<BigInt, _>(HISTORIES_PER_PERSON_MAX)
     .load(conn)
     .await?;
     rows.into_iter()
@@ -52,9 +58,45 @@ pub(super) async fn find(conn: &mut Conn, scope: &Scope, wanted: &[Identifier]) 
             let value = <[u8; 16]>::try_from(row.value_hash.as_slice());
             let value = value.map_err(|error| Error::fault("reading an identifier", error))?;
             let identifier = Identifier::new(IdentifierKind::from_column(&row.kind)?, value);
-            Ok(Found { identifier, canonical_id: row.canonical_id, has_user: row.has_user })
+            Ok(Found {
+                identifier,
+                canonical_id: row.canonical_id,
+                has_user: row.has_user,
+                history_count: row.history_count,
+            })
         })
         .collect()
+}
+
+#[derive(QueryableByName)]
+struct ActRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+    #[diesel(sql_type = Timestamptz)]
+    first_at: DateTime<Utc>,
+}
+
+pub(super) async fn first_acts(
+    conn: &mut Conn,
+    scope: &Scope,
+    canonical_ids: &[Uuid],
+) -> Result<Vec<(Uuid, DateTime<Utc>)>> {
+    let rows: Vec<ActRow> = sql("select wanted.id, min(f.first_at) as first_at
+         from (select distinct unnest($2::uuid[]) as id) wanted
+         join people p on p.brand_id = $1 and p.canonical_id = wanted.id
+         cross join lateral (
+             (select t.occurred_at as first_at from touchpoints t
+              where t.brand_id = $1 and t.person_id = p.id order by t.occurred_at limit 1)
+             union all
+             (select c.occurred_at from conversions c
+              where c.brand_id = $1 and c.person_id = p.id order by c.occurred_at limit 1)) f
+         group by wanted.id
+         order by wanted.id")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(canonical_ids)
+    .load(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.first_at)).collect())
 }
 
 pub(super) async fn write(conn: &mut Conn, scope: &Scope, register: &Register) -> Result<()> {

@@ -92,6 +92,7 @@ pub(super) async fn look_up<'a>(conn: &mut Conn, items: impl IntoIterator<Item =
         let wanted = |name: &String| can_be_a_name(name).then(|| (brand_id, name.clone()));
         names.creators.extend(fields.creator_id.iter().filter_map(wanted));
         names.campaigns.extend(fields.campaign.iter().chain(&draft.utm_campaign).filter_map(wanted));
+        names.keepers.extend(fields.properties.is_some().then_some(brand_id));
         names.tokens.extend(fields.link_token.iter().filter_map(wanted));
         names.accounts.extend(
             account_of(fields)

@@ -1,6 +1,6 @@
 //! A sender's fields become a canonical event, or a reason why not. Pure: the names that it needs are looked up before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::Origin;
 use super::item::{Content, Item};
 use crate::access::Keyring;
-use crate::base::limits::{EVENT_TEXT_BYTES_MAX, EVENT_URL_BYTES_MAX, PROPERTIES_BYTES_MAX};
+use crate::base::limits::{
+    EVENT_TEXT_BYTES_MAX, EVENT_URL_BYTES_MAX, PROPERTIES_BYTES_MAX, PROPERTY_NAME_BYTES_MAX, PROPERTY_VALUE_BYTES_MAX,
+};
 use crate::base::{Currency, Kind, Money};
 use crate::creators::Platform;
 use crate::events::{AgentClass, Event, EventType, Hash16};
@@ -38,6 +40,8 @@ pub(super) struct Directory {
     pub links: HashMap<(Uuid, String), LinkEntry>,
     /// Creators by their accounts on platforms.
     pub accounts: HashMap<(Uuid, Platform, String), Uuid>,
+    /// Brands that keep what their events say beyond our vocabulary.
+    pub keepers: HashSet<Uuid>,
 }
 
 /// The account on a platform that an event names in place of a creator.
@@ -157,7 +161,7 @@ impl Bench<'_> {
             device_hash: self.hash(origin, "device", fields.device_id.as_deref()),
             agent_class: fields.user_agent.as_deref().map_or(AgentClass::Unknown, user_agents::classify),
             has_consent: fields.consent.as_ref().and_then(|consent| consent.attribution).unwrap_or(true),
-            properties: properties(fields)?,
+            properties: properties(fields)?.filter(|_| self.directory.keepers.contains(&origin.scope.brand_id)),
         };
         check_complete(&event)?;
         Ok(event)
@@ -352,6 +356,7 @@ fn parse_time(json: &str) -> Option<DateTime<Utc>> {
     (1970..=9999).contains(&chrono::Datelike::year(&time)).then_some(time)
 }
 
+/// Scalars as texts, numbers as they were written: a float would not compare exactly. What is nested or long cannot be asked for.
 fn properties(fields: &EventFields) -> Result<Option<serde_json::Value>, Doubt> {
     let Some(raw) = fields.properties.as_deref().filter(|raw| raw.get() != "null") else { return Ok(None) };
     let expected =
@@ -359,8 +364,16 @@ fn properties(fields: &EventFields) -> Result<Option<serde_json::Value>, Doubt> 
     if raw.get().len() > PROPERTIES_BYTES_MAX || !raw.get().starts_with('{') || raw.get().contains("\\u0000") {
         return Err(expected());
     }
-    // Kept only where the brand asks for it, which none can yet.
-    Ok(None)
+    let named: BTreeMap<String, &RawValue> =
+        serde_json::from_str(raw.get()).map_err(|_error: serde_json::Error| expected())?;
+    let kept = named.into_iter().filter_map(|(name, value)| {
+        let is_scalar = !value.get().starts_with(['{', '[']) && value.get() != "null";
+        let text = is_scalar.then(|| unquoted(value.get()))?;
+        let fits = name.len() <= PROPERTY_NAME_BYTES_MAX && text.len() <= PROPERTY_VALUE_BYTES_MAX;
+        fits.then_some((name, serde_json::Value::String(text)))
+    });
+    let kept: serde_json::Map<String, serde_json::Value> = kept.collect();
+    Ok((!kept.is_empty()).then_some(serde_json::Value::Object(kept)))
 }
 
 fn check_complete(event: &Event) -> Result<(), Doubt> {

@@ -14,13 +14,15 @@ use crate::base::{Money, Result};
 use crate::creators::Platform;
 use crate::db::Conn;
 use crate::events::{AgentClass, Event, EventType, Hash16, TouchKind};
+use crate::marks;
 use crate::text_enum;
 use crate::urls::{AdClicks, Channel};
 
 pub use reads::{
-    conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions, signup_touches,
+    Act, acts_of, conversion_ids_between, conversion_ids_since, latest_conversions_span, previous_conversions,
+    signup_touches,
 };
-pub use store::{ad_clicks_of_column, touches_of_people, touches_up_to};
+pub use store::{Reseated, ad_clicks_of_column, reseat, touches_around, touches_up_to};
 
 text_enum! {
     /// What a fraud assessment decided.
@@ -57,6 +59,8 @@ pub struct Touch {
     pub ad_clicks: AdClicks,
     pub ip_hash: Option<Hash16>,
     pub device_hash: Option<Hash16>,
+    /// The browser or installation that it happened in.
+    pub anonymous_hash: Option<Hash16>,
     pub agent_class: AgentClass,
     pub has_consent: bool,
     pub decision: Decision,
@@ -70,6 +74,8 @@ pub struct Conversion {
     pub member_id: Option<Uuid>,
     /// The campaign whose policies judge it: named by the event, else of the latest touch that has one.
     pub campaign_id: Option<Uuid>,
+    /// Whether the event named it: else a touch that comes late may make it another's.
+    pub is_campaign_named: bool,
     pub policy_version: Option<i32>,
     /// The version of what channels are worth, under DATA_DRIVEN; 0 where there was none yet.
     pub model_version: Option<i32>,
@@ -78,6 +84,9 @@ pub struct Conversion {
     pub order_id: Option<String>,
     pub value: Money,
     pub refunded_minor: i64,
+    pub device_hash: Option<Hash16>,
+    /// The browser or installation that it happened in.
+    pub anonymous_hash: Option<Hash16>,
     pub occurred_at: DateTime<Utc>,
     pub recorded_at: DateTime<Utc>,
 }
@@ -122,10 +131,19 @@ impl Touch {
             ad_clicks: event.ad_clicks.clone(),
             ip_hash: event.ip_hash,
             device_hash: event.device_hash,
+            anonymous_hash: event.anonymous_hash,
             agent_class: event.agent_class,
             has_consent: event.has_consent,
             decision: Decision::Allow,
         })
+    }
+
+    /// Whether it happened on another device than the conversion: by the device where both name one, else by the browser or
+    /// installation. Nothing tells them apart where either names none.
+    #[must_use]
+    pub fn is_elsewhere(&self, device_hash: Option<Hash16>, anonymous_hash: Option<Hash16>) -> bool {
+        let differs = |own: Option<Hash16>, other: Option<Hash16>| own.zip(other).map(|(own, other)| own != other);
+        differs(self.device_hash, device_hash).or_else(|| differs(self.anonymous_hash, anonymous_hash)).unwrap_or(false)
     }
 
     /// Whether somebody shared what was touched.
@@ -133,6 +151,11 @@ impl Touch {
     pub fn has_owner(&self) -> bool {
         self.creator_id.is_some() || self.referrer_id.is_some()
     }
+}
+
+/// Keeps what events say beyond our vocabulary: `(event, properties)`.
+pub async fn record_properties(conn: &mut Conn, scope: &Scope, said: &[(Uuid, serde_json::Value)]) -> Result<()> {
+    if said.is_empty() { Ok(()) } else { store::insert_properties(conn, scope, said).await }
 }
 
 /// How much was done on a link.
@@ -144,11 +167,13 @@ pub(crate) struct LinkCounts {
 }
 
 /// Keeps touches and moves the counters of their links. What was blocked as fraud is kept, and not counted.
-pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -> Result<()> {
+pub async fn record_touches(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, touches: &[Touch]) -> Result<()> {
     if touches.is_empty() {
         return Ok(());
     }
     store::insert_touches(conn, scope, touches).await?;
+    let moments: Vec<DateTime<Utc>> = touches.iter().map(|touch| touch.occurred_at).collect();
+    marks::mark(conn, scope, now, &moments).await?;
     let mut counts: BTreeMap<Uuid, LinkCounts> = BTreeMap::new();
     for touch in touches.iter().filter(|touch| touch.decision != Decision::Block) {
         let Some(link_id) = touch.link_id else { continue };
@@ -164,8 +189,17 @@ pub async fn record_touches(conn: &mut Conn, scope: &Scope, touches: &[Touch]) -
 }
 
 /// Gives sign-ups that named their referrer the owner that it turned out to be: `(touch, referrer, campaign)`.
-pub async fn name_referrers(conn: &mut Conn, scope: &Scope, named: &[(Uuid, Uuid, Option<Uuid>)]) -> Result<()> {
-    if named.is_empty() { Ok(()) } else { store::name_referrers(conn, scope, named).await }
+pub async fn name_referrers(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    named: &[(Uuid, Uuid, Option<Uuid>)],
+) -> Result<()> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let moments = store::name_referrers(conn, scope, named).await?;
+    marks::mark(conn, scope, now, &moments).await
 }
 
 /// Keeps conversions; returns the ids of those that are new. One whose order is known already is not kept.

@@ -9,6 +9,7 @@ mod chain;
 pub mod reads;
 mod store;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::access::Scope;
@@ -52,6 +53,11 @@ pub async fn fund_campaign(
     };
     books.post(transfer).map_err(|error| crate::base::Error::fault("funding a campaign", error))?;
     books.close(conn, scope).await
+}
+
+/// Keeps that the brand's chain was found whole up to here: [`reads::look`] with [`reads::Extent::New`] goes on from there.
+pub async fn mark_chain(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, end: Head) -> Result<()> {
+    if end.seq == 0 { Ok(()) } else { store::mark(conn, scope, now, end).await }
 }
 
 /// What has left each campaign's budget and not come back, in minor units, by campaign and currency.

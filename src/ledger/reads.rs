@@ -151,12 +151,34 @@ struct CountRow {
     count: i64,
 }
 
-/// How many places of the chain are broken: transfers that are not what was posted, that are missing, or that were slipped in. A chain that
-/// has not begun has none.
-pub async fn broken_links(conn: &mut Conn, scope: &Scope) -> Result<i64> {
+/// How much of the chain is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Every hash is taken again.
+    Whole,
+    /// Only those behind the place up to which the chain was found whole before. What is changed in front of it, a whole look finds.
+    New,
+}
+
+/// What a look at the chain found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// How many places are broken: transfers that are not what was posted, that are missing, or that were slipped in.
+    pub breach_count: i64,
+    /// Where the chain ends, as far as it was read.
+    pub end: Head,
+}
+
+/// Looks for broken places of the chain. A chain that has not begun has none. Whatever the extent, the place up to which it was found whole
+/// before must still hold the hash that it held: a chain that was made anew over other transfers does not have it.
+pub async fn look(conn: &mut Conn, scope: &Scope, extent: Extent) -> Result<Look> {
     let head = chain_head(conn, scope).await?;
-    let mut place = Head::start(scope.brand_id);
-    let mut count = 0;
+    let mark = chain_mark(conn, scope).await?;
+    let mut breach_count = match &mark {
+        Some(mark) => i64::from(hash_at(conn, scope, mark.seq).await? != Some(mark.hash)),
+        None => 0,
+    };
+    let mut place = mark.filter(|_| extent == Extent::New).unwrap_or_else(|| Head::start(scope.brand_id));
     loop {
         let chained = chained_after(conn, scope, place.seq).await?;
         if chained.is_empty() {
@@ -164,17 +186,45 @@ pub async fn broken_links(conn: &mut Conn, scope: &Scope) -> Result<i64> {
         }
         for Chained { seq, hash, line } in chained {
             let expected = place.with(&line);
-            count += i64::from(expected != Head { seq, hash });
+            breach_count += i64::from(expected != Head { seq, hash });
             // Each link is judged by the hash that stands before it, so that one change is one breach.
             place = Head { seq, hash };
         }
     }
-    let Some(head) = head else { return Ok(place.seq) };
-    count += i64::from(head != place);
+    let Some(head) = head else { return Ok(Look { breach_count: breach_count + place.seq, end: place }) };
+    breach_count += i64::from(head != place);
     let outside: CountRow =
         sql("select count(*) as count from ledger_transfers where brand_id = $1 and chain_seq is null")
             .bind::<SqlUuid, _>(scope.brand_id)
             .get_result(conn)
             .await?;
-    Ok(count + outside.count)
+    Ok(Look { breach_count: breach_count + outside.count, end: place })
+}
+
+/// Up to where the chain was found whole; `None`: nobody has looked.
+pub async fn chain_mark(conn: &mut Conn, scope: &Scope) -> Result<Option<Head>> {
+    let row: Option<HeadRow> = sql("select seq, hash from ledger_chain_marks where brand_id = $1")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .get_result(conn)
+        .await
+        .optional()?;
+    row.map(|row| Ok(Head { seq: row.seq, hash: to_hash(&row.hash)? })).transpose()
+}
+
+#[derive(QueryableByName)]
+struct HashRow {
+    #[diesel(sql_type = Binary)]
+    hash: Vec<u8>,
+}
+
+/// The hash of the transfer at a place of the chain, if there is one.
+async fn hash_at(conn: &mut Conn, scope: &Scope, seq: i64) -> Result<Option<Hash>> {
+    let row: Option<HashRow> =
+        sql("select chain_hash as hash from ledger_transfers where brand_id = $1 and chain_seq = $2")
+            .bind::<SqlUuid, _>(scope.brand_id)
+            .bind::<BigInt, _>(seq)
+            .get_result(conn)
+            .await
+            .optional()?;
+    row.map(|row| to_hash(&row.hash)).transpose()
 }

@@ -143,6 +143,20 @@ async fn take_in(conn: &mut Conn, scope: &Scope, mut head: Head) -> Result<()> {
     }
 }
 
+/// Keeps up to where the chain was found whole. Whoever looked at less of it moves nothing.
+pub(super) async fn mark(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, end: Head) -> Result<()> {
+    sql("insert into ledger_chain_marks as m (brand_id, seq, hash, marked_at) values ($1, $2, $3, $4)
+         on conflict (brand_id) do update set seq = excluded.seq, hash = excluded.hash, marked_at = excluded.marked_at
+         where m.seq < excluded.seq")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<BigInt, _>(end.seq)
+    .bind::<Binary, _>(end.hash.as_slice())
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The places of further transfers, with which the chain goes on.
 fn extend(head: &mut Head, lines: &[Line]) -> Vec<Head> {
     let place = |line: &Line| {

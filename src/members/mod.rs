@@ -19,7 +19,7 @@ pub use store::{
     ALL_HOPS, ActivityQuery, DegreeSums, DescendantOrder, DownlineQuery, MemberChange, MemberFilter, NewMember,
     Planted, RankingQuery, Sale, Standing, active_counts, ancestors_of, attach, by_external_ids, by_ids,
     change_members, count, descendants, downlines, forget_activity, forget_identity, insert_members, lock_forest,
-    moves_of, next_numbers, page, plant, record_sales, referees_of, top_referrers,
+    moves_of, next_numbers, page, plant, record_sales, recount_sales, referees_of, top_referrers,
 };
 pub use tree::{Tree, Way, tree, way};
 

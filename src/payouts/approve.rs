@@ -2,17 +2,19 @@
 //! is taken back later is owed by the beneficiary and never taken out of what was promised. An approval never pays more than the sheet
 //! showed: what was taken back or confirmed as fraud since is left out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::rules::{Facts, Line, Sum, needs_second, obstacle, sum};
+use super::rules::{ALONE_HOURS, Facts, Line, Sum, needs_second, obstacle, sum};
 use super::store::{self, LiveLine};
-use super::{Held, LineReason, PayoutState, audit, check_reason};
+use super::{Held, LineReason, PayoutState, audit, check_reason, nettable_minor};
 use crate::access::{Permission, Scope};
 use crate::base::{Code, Env, Error, Result};
 use crate::brands;
 use crate::db::Conn;
+use crate::fraud;
 use crate::ledger::{self, Books, Bucket, Transfer, TransferKind};
 use crate::outbox::{self, Topic};
 use crate::rewards::{self, Standing};
@@ -28,10 +30,10 @@ pub async fn approve(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, overri
     let payout = store::lock(conn, scope, id).await?;
     payout.expect(PayoutState::Draft, "approved")?;
     audit::require_whole(conn, scope).await?;
-    require_second(conn, scope, &payout).await?;
+    require_second(conn, scope, env, &payout).await?;
     let live = store::live_lines(conn, scope, id).await?;
     let lines = look_again(conn, scope, &payout, &live).await?;
-    let kept_override = judge_alerts(conn, scope, &payout, &lines, override_reason).await?;
+    let kept_override = judge_alerts(conn, scope, &payout, &live, &lines, override_reason).await?;
     let campaigns: HashMap<Uuid, Uuid> = live.iter().map(|line| (line.reward_id, line.campaign_id)).collect();
     let sum = pay(conn, scope, env, &payout, &lines, &campaigns).await?;
     let (now, by) = (env.now(), scope.key_id);
@@ -49,14 +51,20 @@ pub async fn approve(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid, overri
     Ok(())
 }
 
-/// Refuses with FORBIDDEN where the key that made the payout approves it above the limit.
-async fn require_second(conn: &mut Conn, scope: &Scope, payout: &Held) -> Result<()> {
-    let limit_minor = brands::settings(conn, scope).await?.four_eyes_above_minor;
-    let is_own_currency = payout.currency == scope.currency;
-    if payout.created_by != scope.key_id || !needs_second(payout.gross_minor, limit_minor, is_own_currency) {
+/// Refuses with FORBIDDEN where the key that made the payout approves it above the limit, together with what it approved alone before:
+/// many small payouts are one big one.
+async fn require_second(conn: &mut Conn, scope: &Scope, env: &Env, payout: &Held) -> Result<()> {
+    if payout.created_by != scope.key_id {
         return Ok(());
     }
-    let message = "The key that made this payout may not approve it: let somebody else do so, with a key of their own.";
+    let limit_minor = brands::settings(conn, scope).await?.four_eyes_above_minor;
+    let since = env.now() - TimeDelta::hours(ALONE_HOURS);
+    let alone_minor = store::approved_alone_minor(conn, scope, since).await?;
+    let gross_minor = payout.gross_minor.saturating_add(alone_minor);
+    if !needs_second(gross_minor, limit_minor, payout.currency == scope.currency) {
+        return Ok(());
+    }
+    let message = "The key that made this payout may not approve it, or has approved too much of its own in a day: let somebody else do so.";
     Err(Error::refused(Code::Forbidden, &["payoutId"], message))
 }
 
@@ -78,6 +86,8 @@ async fn look_again(conn: &mut Conn, scope: &Scope, payout: &Held, live: &[LiveL
             has_open_alert: false,
             is_fraud_confirmed: line.is_fraud_confirmed,
             is_in_another: false,
+            // What is taken back after the sheet was made does not keep the rest back.
+            minimum_minor: 0,
         };
         let reason = obstacle(&facts, is_banned).map(|reason| match reason {
             LineReason::FraudConfirmed | LineReason::BeneficiaryBanned => reason,
@@ -94,16 +104,21 @@ async fn judge_alerts<'a>(
     conn: &mut Conn,
     scope: &Scope,
     payout: &Held,
+    live: &[LiveLine],
     lines: &[Line],
     override_reason: Option<&'a str>,
 ) -> Result<Option<&'a str>> {
     let ids: Vec<Uuid> = payable(lines).map(|line| line.reward_id).collect();
-    let count = store::open_alerts(conn, scope, payout.beneficiary, &ids).await?;
+    let paid: HashSet<Uuid> = ids.iter().copied().collect();
+    let conversions = live.iter().filter(|line| paid.contains(&line.reward_id)).filter_map(|line| line.conversion_id);
+    let conversion_ids: Vec<Uuid> = conversions.collect();
+    let count = store::weighing_alerts(conn, scope, payout.beneficiary, &ids).await?
+        + fraud::reads::confirmed_on_credits(conn, scope, &conversion_ids).await?;
     if count == 0 || override_reason.is_some() {
         return Ok(override_reason.filter(|_| count > 0));
     }
     let message = format!(
-        "{count} open fraud alerts weigh on this payout: review them first, or pass overrideReason with the reason to pay all the same."
+        "{count} fraud alerts weigh on this payout, open ones, or confirmed ones about the beneficiary or what it is credited with: review those that are open, take back what is not earned, or pass overrideReason with the reason to pay all the same."
     );
     Err(Error::refused(Code::FraudBlocked, &["payoutId"], message))
 }
@@ -131,7 +146,8 @@ async fn pay(
         tracing::error!(payout.id = %payout.id, "the books of a beneficiary do not add up: nothing is paid");
         return Err(audit::broken());
     }
-    let owed_minor = books.balance_minor(&receivable).saturating_neg();
+    let receivable_minor = books.balance_minor(&receivable);
+    let owed_minor = nettable_minor(conn, scope, payout.beneficiary, payout.currency, receivable_minor).await?;
     let sum = sum(lines, owed_minor).ok_or_else(|| Error::fault("summing a payout", "the sum does not fit 64 bits"))?;
     if sum.gross_minor == 0 {
         let message = "Nothing on this sheet can be paid any more: cancel it, and make another when there is.";

@@ -27,6 +27,11 @@ pub async fn broken_count(conn: &mut Conn) -> Result<i64> {
     store::broken_count(conn).await
 }
 
+/// Whether the brand's books were broken at the last look.
+pub async fn is_broken(conn: &mut Conn, scope: &Scope) -> Result<bool> {
+    store::is_broken(conn, scope).await
+}
+
 /// The refusal of a payout whose books do not add up.
 pub(super) fn broken() -> Error {
     let message = "The books do not add up, so that nothing is paid out: `grapevine verify` says where. They are looked at every minute.";
@@ -35,5 +40,5 @@ pub(super) fn broken() -> Error {
 
 /// Refuses while the brand's books were broken at the last look.
 pub(super) async fn require_whole(conn: &mut Conn, scope: &Scope) -> Result<()> {
-    if store::is_broken(conn, scope).await? { Err(broken()) } else { Ok(()) }
+    if is_broken(conn, scope).await? { Err(broken()) } else { Ok(()) }
 }

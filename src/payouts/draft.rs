@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::rules::{Facts, Line, Sum, sheet};
-use super::{NewPayout, PayoutState, check_reason, store};
+use super::{NewPayout, PayoutState, check_reason, nettable_minor, store};
 use crate::access::{Permission, Scope};
 use crate::base::limits::PAYOUT_LINES_MAX;
-use crate::base::{Code, Env, Error, Result, is_plain};
+use crate::base::{Code, Currency, Env, Error, Result, is_plain};
+use crate::campaigns::PolicyBook;
 use crate::db::Conn;
 use crate::ledger::{self, Bucket};
 use crate::outbox::{self, Topic};
@@ -37,7 +38,8 @@ pub async fn create(conn: &mut Conn, scope: &Scope, env: &Env, input: NewPayout)
         return Err(Error::refused(Code::Conflict, &[field], message));
     }
     let receivable = input.beneficiary.account(Bucket::Receivable, input.currency);
-    let owed_minor = ledger::balance_minor(conn, scope, &receivable).await?.saturating_neg();
+    let receivable_minor = ledger::balance_minor(conn, scope, &receivable).await?;
+    let owed_minor = nettable_minor(conn, scope, input.beneficiary, input.currency, receivable_minor).await?;
     let minimum_minor = input.minimum.map(|minimum| minimum.minor);
     let (lines, sum) = sheet(&facts, is_banned, owed_minor, minimum_minor)
         .ok_or_else(|| Error::fault("summing a payout", "the sum does not fit 64 bits"))?;
@@ -68,6 +70,7 @@ async fn facts(conn: &mut Conn, scope: &Scope, input: &NewPayout) -> Result<Vec<
     let locked = rewards::lock(conn, scope, &ids).await?;
     let locked: HashMap<Uuid, Standing> = locked.into_iter().map(|reward| (reward.id, reward)).collect();
     let taken = store::taken(conn, scope, &ids).await?;
+    let book = PolicyBook::load(conn, scope).await?;
     let facts = found.into_iter().filter_map(|candidate| {
         let reward = locked.get(&candidate.id)?;
         Some(Facts {
@@ -78,9 +81,18 @@ async fn facts(conn: &mut Conn, scope: &Scope, input: &NewPayout) -> Result<Vec<
             has_open_alert: candidate.has_open_alert,
             is_fraud_confirmed: candidate.is_fraud_confirmed,
             is_in_another: taken.contains(&reward.id),
+            minimum_minor: minimum_minor(&book, reward.campaign_id, currency),
         })
     });
     Ok(facts.collect())
+}
+
+/// The least that a campaign's policy in force has sent. It is an amount in the campaign's currency: nothing here knows what another is
+/// worth, so that rewards in one wait for nothing.
+fn minimum_minor(book: &PolicyBook, campaign_id: Uuid, currency: Currency) -> i64 {
+    let is_own = book.campaign(campaign_id).is_some_and(|campaign| campaign.currency == currency);
+    let policies = book.current(campaign_id).filter(|_| is_own);
+    policies.and_then(|policies| policies.reward.payout_minimum_minor).unwrap_or(0)
 }
 
 /// Cancels a draft: its rewards are free for another payout.

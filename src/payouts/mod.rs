@@ -13,14 +13,16 @@ mod store;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::access::Scope;
 use crate::base::limits::PAYOUT_REASON_BYTES_MAX;
 use crate::base::{Code, Currency, Error, Money, Result, derived_id};
+use crate::db::Conn;
 use crate::ledger::{AccountKey, Bucket};
 use crate::rewards::Beneficiary;
 use crate::text_enum;
 
 pub use approve::approve;
-pub use audit::{Audit, broken_count, record_audit};
+pub use audit::{Audit, broken_count, is_broken, record_audit};
 pub use draft::{cancel, create};
 pub use outcome::{mark_failed, mark_paid};
 
@@ -54,6 +56,8 @@ text_enum! {
         BeneficiaryBanned = "BENEFICIARY_BANNED",
         /// All lines together come to less than the least that was to be paid.
         BelowMinimum = "BELOW_MINIMUM",
+        /// What would be sent is less than its campaign's policy asks for.
+        BelowCampaignMinimum = "BELOW_CAMPAIGN_MINIMUM",
     }
 }
 
@@ -103,6 +107,19 @@ impl Held {
         let message = format!("A payout in state {} cannot be {verb}.", self.state.as_str());
         Err(Error::refused(Code::Conflict, &["payoutId"], message))
     }
+}
+
+/// What a payout may withhold where the beneficiary's receivable has this balance: what is owed, but for what was taken back of payouts that
+/// may yet fail. If they do, it was never sent and nothing is owed for it; what another payout had withheld for it would be lost.
+async fn nettable_minor(
+    conn: &mut Conn,
+    scope: &Scope,
+    beneficiary: Beneficiary,
+    currency: Currency,
+    receivable_minor: i64,
+) -> Result<i64> {
+    let unsettled_minor = store::unsettled_minor(conn, scope, beneficiary, currency).await?;
+    Ok(receivable_minor.saturating_neg().saturating_sub(unsettled_minor))
 }
 
 /// A reason as it is kept; `field` names the argument in the refusal.

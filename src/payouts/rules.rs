@@ -1,9 +1,14 @@
 //! What a payout pays: which lines, why not the others, and how much of it is sent. Pure, and exact in whole minor units.
 
+use std::collections::BTreeMap;
+
 use uuid::Uuid;
 
 use super::LineReason;
 use crate::rewards::RewardState;
+
+/// How long what a key has approved of its own payouts counts against the limit up to which it may.
+pub const ALONE_HOURS: i64 = 24;
 
 /// What is known of a reward when a sheet is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +21,8 @@ pub struct Facts {
     pub has_open_alert: bool,
     pub is_fraud_confirmed: bool,
     pub is_in_another: bool,
+    /// The least that its campaign's policy has sent, in minor units of the payout's currency; 0 is anything.
+    pub minimum_minor: i64,
 }
 
 /// A line of the sheet. It is payable where nothing speaks against it.
@@ -59,8 +66,8 @@ pub fn obstacle(facts: &Facts, is_banned: bool) -> Option<LineReason> {
     }
 }
 
-/// What payable lines come to where the beneficiary owes `owed_minor`: the debt first, the rest is sent, and what the lines do not cover
-/// stays owed. `None`: the sum does not fit 64 bits.
+/// What payable lines come to where `owed_minor` of what the beneficiary owes may be withheld: the debt first, the rest is sent, and what
+/// the lines do not cover stays owed. `None`: the sum does not fit 64 bits.
 #[must_use]
 pub fn sum(lines: &[Line], owed_minor: i64) -> Option<Sum> {
     let payable = lines.iter().filter(|line| line.reason.is_none());
@@ -69,7 +76,9 @@ pub fn sum(lines: &[Line], owed_minor: i64) -> Option<Sum> {
     Some(Sum { gross_minor, netted_minor, amount_minor: gross_minor - netted_minor })
 }
 
-/// The sheet, and what it comes to. What would be sent below `minimum_minor` is not paid at all. `None`: the sum does not fit 64 bits.
+/// The sheet, and what it comes to. A line is paid only where what is sent in all, with it, reaches the larger of `minimum_minor` and of
+/// what its campaign asks for. Those that ask for most are left out first, since without them less is sent: so as much is paid as can
+/// be. `None`: the sum does not fit 64 bits.
 #[must_use]
 pub fn sheet(
     facts: &[Facts],
@@ -84,18 +93,39 @@ pub fn sheet(
         reason: obstacle(facts, is_banned),
     };
     let mut lines: Vec<Line> = facts.iter().map(line).collect();
-    let come_to = sum(&lines, owed_minor)?;
-    if minimum_minor.is_none_or(|minimum| come_to.amount_minor >= minimum) {
-        return Some((lines, come_to));
+    let asked_minor = minimum_minor.unwrap_or(0);
+    let least = |facts: &Facts| facts.minimum_minor.max(asked_minor);
+    let reached = reached(facts.iter().map(least).zip(&lines), owed_minor)?;
+    for (facts, line) in facts.iter().zip(&mut lines).filter(|(_, line)| line.reason.is_none()) {
+        if reached.is_none_or(|reached| least(facts) > reached) {
+            let is_campaigns = facts.minimum_minor > asked_minor;
+            line.reason = Some(if is_campaigns { LineReason::BelowCampaignMinimum } else { LineReason::BelowMinimum });
+        }
     }
-    for line in lines.iter_mut().filter(|line| line.reason.is_none()) {
-        line.reason = Some(LineReason::BelowMinimum);
-    }
-    Some((lines, Sum::default()))
+    let sum = sum(&lines, owed_minor)?;
+    Some((lines, sum))
 }
 
-/// Whether the one who made a payout may not approve it: above the limit, and always in another currency than the brand's, since
-/// nothing here knows what that is worth.
+/// The highest of the least sums, each with a line that asks for it, that what is sent reaches when all lines that ask for more are
+/// left out. The outer `None`: the sum does not fit 64 bits; the inner one: none is reached.
+fn reached<'a>(lines: impl Iterator<Item = (i64, &'a Line)>, owed_minor: i64) -> Option<Option<i64>> {
+    let mut parts: BTreeMap<i64, i64> = BTreeMap::new();
+    for (least, line) in lines.filter(|(_, line)| line.reason.is_none()) {
+        let part = parts.entry(least).or_default();
+        *part = part.checked_add(line.amount_minor)?;
+    }
+    let mut gross_minor = parts.values().try_fold(0_i64, |sum, part| sum.checked_add(*part))?;
+    while let Some((least, part)) = parts.pop_last() {
+        if gross_minor - owed_minor.clamp(0, gross_minor) >= least {
+            return Some(Some(least));
+        }
+        gross_minor -= part;
+    }
+    Some(None)
+}
+
+/// Whether the one who made a payout may not approve it: above the limit, with what it approved alone in the [`ALONE_HOURS`] before, and
+/// always in another currency than the brand's, since nothing here knows what that is worth.
 #[must_use]
 pub fn needs_second(gross_minor: i64, four_eyes_above_minor: i64, is_own_currency: bool) -> bool {
     !is_own_currency || gross_minor > four_eyes_above_minor
@@ -114,6 +144,7 @@ mod tests {
             has_open_alert: false,
             is_fraud_confirmed: false,
             is_in_another: false,
+            minimum_minor: 0,
         }
     }
 
@@ -157,6 +188,33 @@ mod tests {
         check_sum(-5, None, (100, 0, 100));
         check_sum(30, Some(70), (100, 30, 70));
         check_sum(30, Some(71), (0, 0, 0));
+    }
+
+    /// The amounts that are paid, and why the others are not, of rewards with the least that their campaigns ask for.
+    fn check_minimums(all: &[(i64, i64)], owed_minor: i64, asked_minor: Option<i64>, expected: (i64, &[&str])) {
+        let with = |(left_minor, minimum_minor): &(i64, i64)| Facts {
+            minimum_minor: *minimum_minor,
+            ..facts(RewardState::Available, *left_minor)
+        };
+        let all: Vec<Facts> = all.iter().map(with).collect();
+        let (lines, sum) = sheet(&all, false, owed_minor, asked_minor).unwrap();
+        let told: Vec<&str> = lines.iter().map(|line| line.reason.map_or("", LineReason::as_str)).collect();
+        assert_eq!((sum.amount_minor, told.as_slice()), expected, "{all:?} {owed_minor} {asked_minor:?}");
+    }
+
+    #[test]
+    fn a_campaign_s_minimum_keeps_its_own_lines_back_and_the_larger_minimum_wins() {
+        const CAMPAIGN: &str = "BELOW_CAMPAIGN_MINIMUM";
+        const ASKED: &str = "BELOW_MINIMUM";
+        check_minimums(&[(60, 100), (40, 0)], 0, None, (100, &["", ""]));
+        check_minimums(&[(60, 101), (40, 0)], 0, None, (40, &[CAMPAIGN, ""]));
+        check_minimums(&[(60, 101), (40, 50), (7, 0)], 0, None, (107, &["", "", ""]));
+        // What is owed is not sent. Without the first, too little is left for the second as well.
+        check_minimums(&[(60, 101), (40, 50), (7, 0)], 7, None, (0, &[CAMPAIGN, CAMPAIGN, ""]));
+        check_minimums(&[(60, 50), (40, 0)], 0, Some(101), (0, &[ASKED, ASKED]));
+        check_minimums(&[(60, 102), (40, 0)], 0, Some(101), (0, &[CAMPAIGN, ASKED]));
+        check_minimums(&[(60, 102), (40, 0)], 0, Some(40), (40, &[CAMPAIGN, ""]));
+        check_minimums(&[], 0, Some(1), (0, &[]));
     }
 
     #[test]

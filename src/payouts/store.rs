@@ -12,7 +12,7 @@ use super::draft::Draft;
 use super::rules::{Line, Sum};
 use super::{Audit, Held, PayoutState};
 use crate::access::Scope;
-use crate::base::{Code, Error, Result};
+use crate::base::{Code, Currency, Error, Result};
 use crate::db::{Conn, constraint_of, sql};
 use crate::rewards::Beneficiary;
 
@@ -153,6 +153,8 @@ pub(super) struct LiveLine {
     pub reward_id: Uuid,
     #[diesel(sql_type = SqlUuid)]
     pub campaign_id: Uuid,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub conversion_id: Option<Uuid>,
     #[diesel(sql_type = BigInt)]
     pub granted_minor: i64,
     #[diesel(sql_type = BigInt)]
@@ -163,7 +165,7 @@ pub(super) struct LiveLine {
 
 /// The lines that a payout pays, in their order.
 pub(super) async fn live_lines(conn: &mut Conn, scope: &Scope, id: Uuid) -> Result<Vec<LiveLine>> {
-    let rows = sql("select l.reward_id, r.campaign_id, l.granted_minor, l.amount_minor,
+    let rows = sql("select l.reward_id, r.campaign_id, r.conversion_id, l.granted_minor, l.amount_minor,
                 exists (select from fraud_alerts f where f.brand_id = r.brand_id and f.subject_kind = 'member'
                                and f.subject_id = r.referee_id and f.state = 'CONFIRMED') as is_fraud_confirmed
          from payout_lines l join rewards r on r.brand_id = l.brand_id and r.id = l.reward_id
@@ -181,8 +183,9 @@ struct CountRow {
     value: i64,
 }
 
-/// Open alerts that would profit the beneficiary, are about it, or are about the referee of one of these rewards.
-pub(super) async fn open_alerts(
+/// Open alerts that would profit the beneficiary, are about it, or are about the referee of one of these rewards; and those about the
+/// beneficiary's own sign-up that were confirmed: a review that finds fraud lifts nothing.
+pub(super) async fn weighing_alerts(
     conn: &mut Conn,
     scope: &Scope,
     beneficiary: Beneficiary,
@@ -193,6 +196,8 @@ pub(super) async fn open_alerts(
              union
              select id from fraud_alerts where brand_id = $1 and member_id = $3 and state = 'OPEN'
              union
+             select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $3 and state = 'CONFIRMED'
+             union
              select f.id from rewards r join fraud_alerts f on f.brand_id = r.brand_id and f.subject_kind = 'member' and f.subject_id = r.referee_id
              where r.brand_id = $1 and r.id = any ($4) and f.state = 'OPEN') found")
     .bind::<SqlUuid, _>(scope.brand_id)
@@ -201,6 +206,44 @@ pub(super) async fn open_alerts(
     .bind::<Array<SqlUuid>, _>(reward_ids)
     .get_result(conn)
     .await?;
+    Ok(row.value)
+}
+
+/// What the bearer's key has both made and approved since a moment, in minor units of the brand's own currency. What failed counts too: it
+/// was sent, for all that is known here.
+pub(super) async fn approved_alone_minor(conn: &mut Conn, scope: &Scope, since: DateTime<Utc>) -> Result<i64> {
+    let row: CountRow =
+        sql("select least(coalesce(sum(gross_minor), 0), 9223372036854775807)::int8 as value from payouts
+         where brand_id = $1 and approved_by = $2 and created_by = approved_by and currency = $3 and approved_at > $4")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Nullable<SqlUuid>, _>(scope.key_id)
+        .bind::<Text, _>(scope.currency.to_string())
+        .bind::<Timestamptz, _>(since)
+        .get_result(conn)
+        .await?;
+    Ok(row.value)
+}
+
+/// What was taken back of payouts of a beneficiary that are approved and neither paid nor failed, in minor units.
+pub(super) async fn unsettled_minor(
+    conn: &mut Conn,
+    scope: &Scope,
+    beneficiary: Beneficiary,
+    currency: Currency,
+) -> Result<i64> {
+    let row: CountRow =
+        sql("select coalesce(sum(l.amount_minor - (r.amount_minor - r.reversed_minor)), 0)::int8 as value
+         from payouts p
+         join payout_lines l on l.brand_id = p.brand_id and l.payout_id = p.id and l.is_live
+         join rewards r on r.brand_id = l.brand_id and r.id = l.reward_id
+         where p.brand_id = $1 and (p.beneficiary_creator_id = $2 or p.beneficiary_member_id = $3) and p.currency = $4
+           and p.state = 'APPROVED'")
+        .bind::<SqlUuid, _>(scope.brand_id)
+        .bind::<Nullable<SqlUuid>, _>(beneficiary.creator_id())
+        .bind::<Nullable<SqlUuid>, _>(beneficiary.member_id())
+        .bind::<Text, _>(currency.to_string())
+        .get_result(conn)
+        .await?;
     Ok(row.value)
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Activated, EdgeRefusal, INVITATION_DAYS, Joined, Seat};
+use super::{Activated, EdgeRefusal, INVITATION_DAYS, Joined, Seat, changes_the_forest};
 use crate::base::derived_id;
 use crate::events::EventType;
 use crate::identity::{Logged, Person};
@@ -27,6 +27,8 @@ pub struct Enrolment {
     pub of_event: Vec<Option<Uuid>>,
     pub joined: Vec<Joined>,
     pub activated: Vec<Activated>,
+    /// The canonical people who turned out to be members of whom only the name was known.
+    pub recognised: Vec<Uuid>,
 }
 
 /// Who invited, as far as a sign-up or an earlier touch says.
@@ -54,6 +56,7 @@ impl Enrolment {
             of_event: Vec::new(),
             joined: Vec::new(),
             activated: Vec::new(),
+            recognised: Vec::new(),
         }
     }
 
@@ -91,7 +94,23 @@ impl Enrolment {
             EventType::Activation => self.activate(index, logged, person),
             _ => self.find(logged, person),
         };
+        if let Some(id) = member {
+            self.recognise(id, logged, person);
+        }
         self.of_event.push(member);
+    }
+
+    /// A member of whom only the name was known, as an import brings it, is the person who comes under that name.
+    fn recognise(&mut self, id: Uuid, logged: &Logged, person: Person) {
+        let name = &logged.event.user_id;
+        let is_told = name.is_some() && changes_the_forest(logged.event.event_type);
+        let seat = self.seats.get_mut(&id).filter(|seat| seat.person_id.is_none() && seat.external_id == *name);
+        let (true, Some(seat)) = (is_told, seat) else { return };
+        seat.person_id = Some(person.recorded_id);
+        seat.canonical_person_id = Some(person.canonical_id);
+        self.by_person.entry(person.canonical_id).or_insert(id);
+        self.changed_ids.insert(id);
+        self.recognised.push(person.canonical_id);
     }
 
     fn find(&self, logged: &Logged, person: Person) -> Option<Uuid> {

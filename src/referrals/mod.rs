@@ -106,9 +106,12 @@ pub async fn enrol(
     Ok(enrolment)
 }
 
-/// Whether an event of this type may make, move or change members, or what they are worth.
+/// Whether an event of this type may make, move or change members, who they are, or what they are worth.
 fn changes_the_forest(event_type: EventType) -> bool {
-    matches!(event_type, EventType::Signup | EventType::Activation | EventType::Conversion | EventType::Refund)
+    matches!(
+        event_type,
+        EventType::Signup | EventType::Activation | EventType::Conversion | EventType::Refund | EventType::Identify
+    )
 }
 
 /// Members who were invited by somebody that nobody had heard of get their edge once that one is heard of, by whatever door it was made.

@@ -2,7 +2,7 @@
 //! with that, and only the difference moves: a late touch or a refund takes back from one and gives to another. Who stood above the owner of
 //! a touch is kept with the first settlement: a move changes nothing of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -19,13 +19,16 @@ use crate::db::Conn;
 use crate::journeys::{Conversion, Decision};
 use crate::ledger;
 
-/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed.
+/// Brings the shares of these conversions to what they should be. Returns the rewards that are new or changed. The escrow of those for
+/// conversions that are new themselves (`new_ids`) counts from when these were recorded, that of the others from now: who is credited with a
+/// sale of long ago waits as long as everybody.
 pub async fn settle_commissions(
     conn: &mut Conn,
     scope: &Scope,
     now: DateTime<Utc>,
     book: &PolicyBook,
     attributed: &[Attributed],
+    new_ids: &HashSet<Uuid>,
     decisions: &HashMap<Uuid, Decision>,
 ) -> Result<Vec<Uuid>> {
     if attributed.is_empty() {
@@ -48,7 +51,8 @@ pub async fn settle_commissions(
         });
         let wanted = wanted.unwrap_or_default();
         let (more, less) = difference(book, one, &wanted, &stands, decisions);
-        claims.extend(more);
+        let had_at = if new_ids.contains(&one.conversion.id) { one.conversion.recorded_at } else { now };
+        claims.extend(more.into_iter().map(|claim| Claim { recorded_at: had_at, ..claim }));
         reversals.extend(less);
     }
     let mut changed = take_back(conn, scope, now, &reversals).await?;
@@ -99,7 +103,7 @@ pub(super) fn wanted(
         }
     }
     for ((beneficiary, degree), sum) in sums {
-        let share_ppm = policy.tiers.iter().find(|tier| tier.degree == degree).and_then(|tier| tier.share_ppm);
+        let share_ppm = policy.tiers.iter().filter(|tier| tier.degree == degree).find_map(|tier| tier.share_ppm);
         let Some(share_ppm) = share_ppm.filter(|_| Some(beneficiary) != buyer) else { continue };
         let net = net_of_refund(sum, conversion.value.minor, conversion.refunded_minor);
         let minor = share(net, share_ppm);
@@ -130,17 +134,24 @@ fn difference(
     for reward in stands {
         by_earner.entry((reward.beneficiary, reward.degree)).or_default().push(reward);
     }
+    let is_own = |reward: &&&Standing| Some(reward.campaign_id) == one.conversion.campaign_id;
     let mut reversals = Vec::new();
     for (earner, rewards) in &by_earner {
+        // A campaign that judged it before gets back what it gave: its budget and its policy are not this one's.
+        for reward in rewards.iter().filter(|reward| !is_own(reward) && reward.left_minor() > 0) {
+            let (amount_minor, reason) = (reward.left_minor(), RewardReason::Reattributed);
+            reversals.push(Reversal { reward: (*reward).clone(), amount_minor, reason });
+        }
         let target = wanted.get(earner).copied().unwrap_or(0);
         let reason = if wanted.contains_key(earner) || one.credits.is_empty() || one.conversion.refunded_minor > 0 {
             RewardReason::Refunded
         } else {
             RewardReason::Reattributed
         };
-        let mut surplus = rewards.iter().map(|reward| reward.left_minor()).sum::<i64>() - target;
+        let own = || rewards.iter().filter(is_own);
+        let mut surplus = own().map(|reward| reward.left_minor()).sum::<i64>() - target;
         // The latest reward gives back first.
-        for reward in rewards.iter().rev() {
+        for reward in own().rev() {
             let amount = surplus.min(reward.left_minor());
             if amount > 0 {
                 reversals.push(Reversal { reward: (*reward).clone(), amount_minor: amount, reason });
@@ -152,8 +163,8 @@ fn difference(
         let rewards = by_earner.get(earner).map_or(&[][..], Vec::as_slice);
         // A denial and a person's reversal are answers: it is not asked again for the same amount.
         let is_final = |reward: &Standing| reward.is_taken_back || reward.state == RewardState::Rejected;
-        let answers =
-            rewards.iter().map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
+        let own = rewards.iter().filter(is_own);
+        let answers = own.map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
         let answered = answers.fold(0, i64::saturating_add);
         let missing = target - answered;
         let terms = (book.campaign(one.conversion.campaign_id?)?, policies_of(book, one)?);
@@ -187,9 +198,11 @@ pub(super) fn claim(
         recorded_at: conversion.recorded_at,
         escrow_days: policies.reward.escrow_days,
         per_day_max: None,
+        in_campaign_max: None,
         decision,
         is_running: facts.is_running(conversion.occurred_at),
         is_limited: facts.is_limited,
+        is_reached: true,
         reason: None,
     }
 }

@@ -1,13 +1,14 @@
 //! Claims become rewards: each is granted, held or denied, in the order given, against the fraud decision, the campaign, the caps and
 //! the budget. Everything is decided in memory over locked rows and written in a few statements.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::store::{self, CapKey, RewardRow};
-use super::{Beneficiary, Claim, RewardReason, RewardState, is_money};
+use super::caps::Caps;
+use super::store::{self, RewardRow};
+use super::{Claim, RewardReason, RewardState, is_money};
 use crate::access::Scope;
 use crate::base::{Result, derived_id};
 use crate::db::Conn;
@@ -29,7 +30,7 @@ pub async fn grant(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, claims: V
         let outcome = decide(claim, &inactive, &mut Ledger { caps: &mut caps, books: &mut books, id });
         rows.push(row(claim, id, outcome));
     }
-    store::insert_rewards(conn, scope, &rows).await?;
+    store::insert_rewards(conn, scope, now, &rows).await?;
     caps.write(conn, scope).await?;
     books.close(conn, scope).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
@@ -78,8 +79,8 @@ fn budget(claim: &Claim) -> AccountKey {
 
 /// Where grants are counted and paid from: the ledger, or what a simulation supposes.
 pub(super) trait Desk {
-    /// Whether the caps leave room for it.
-    fn has_room(&self, claim: &Claim) -> bool;
+    /// The cap that leaves no room for it, if one does.
+    fn full(&self, claim: &Claim) -> Option<RewardReason>;
     /// Pays it out of the budget, if that has as much.
     fn pay(&mut self, claim: &Claim) -> bool;
     /// Counts it against the caps.
@@ -97,8 +98,11 @@ pub(super) fn denial(claim: &Claim, inactive: &HashSet<Uuid>, desk: &mut impl De
     if claim.beneficiary.creator_id().is_some_and(|id| inactive.contains(&id)) {
         return Some(RewardReason::CreatorNotActive);
     }
-    if !desk.has_room(claim) {
-        return Some(RewardReason::DailyCap);
+    if !claim.is_reached {
+        return Some(RewardReason::TierNotReached);
+    }
+    if let Some(cap) = desk.full(claim) {
+        return Some(cap);
     }
     if is_money(claim.kind) && !desk.pay(claim) {
         return Some(RewardReason::BudgetExhausted);
@@ -115,8 +119,8 @@ struct Ledger<'a> {
 }
 
 impl Desk for Ledger<'_> {
-    fn has_room(&self, claim: &Claim) -> bool {
-        self.caps.has_room(claim)
+    fn full(&self, claim: &Claim) -> Option<RewardReason> {
+        self.caps.counts.full(claim)
     }
 
     fn pay(&mut self, claim: &Claim) -> bool {
@@ -124,7 +128,7 @@ impl Desk for Ledger<'_> {
     }
 
     fn count(&mut self, claim: &Claim) {
-        self.caps.take(claim);
+        self.caps.counts.take(claim);
     }
 }
 
@@ -188,46 +192,5 @@ fn row(claim: &Claim, id: Uuid, (state, reason): (RewardState, Option<RewardReas
         reason: reason.map(|reason| reason.as_str().to_owned()).or_else(|| claim.reason.clone()),
         triggered_at: claim.triggered_at,
         releases_at: releases.then(|| claim.recorded_at + TimeDelta::days(i64::from(claim.escrow_days))),
-    }
-}
-
-/// Grants per beneficiary and UTC day, locked for the transaction.
-struct Caps {
-    counts: HashMap<CapKey, i32>,
-    taken: BTreeMap<CapKey, i32>,
-}
-
-/// What caps a claim, and how much fits.
-pub(super) fn cap_key(claim: &Claim) -> Option<(CapKey, i32)> {
-    let max = claim.per_day_max?;
-    let Beneficiary::Member(id) = claim.beneficiary else { return None };
-    let day: NaiveDate = claim.recorded_at.date_naive();
-    Some((CapKey { campaign_id: claim.campaign_id, beneficiary_id: id, day }, max))
-}
-
-impl Caps {
-    async fn lock(conn: &mut Conn, scope: &Scope, claims: &[Claim]) -> Result<Self> {
-        let mut keys: Vec<CapKey> = claims.iter().filter_map(|claim| Some(cap_key(claim)?.0)).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let counts = store::lock_caps(conn, scope, &keys).await?;
-        Ok(Self { counts, taken: BTreeMap::new() })
-    }
-
-    fn has_room(&self, claim: &Claim) -> bool {
-        cap_key(claim).is_none_or(|(key, max)| {
-            let count = self.counts.get(&key).copied().unwrap_or(0) + self.taken.get(&key).copied().unwrap_or(0);
-            count < max
-        })
-    }
-
-    fn take(&mut self, claim: &Claim) {
-        if let Some((key, _)) = cap_key(claim) {
-            *self.taken.entry(key).or_default() += 1;
-        }
-    }
-
-    async fn write(self, conn: &mut Conn, scope: &Scope) -> Result<()> {
-        store::count_caps(conn, scope, &self.taken.into_iter().collect::<Vec<_>>()).await
     }
 }

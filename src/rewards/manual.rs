@@ -63,9 +63,11 @@ pub async fn issue(conn: &mut Conn, scope: &Scope, env: &Env, input: NewReward) 
         recorded_at: env.now(),
         escrow_days: policies.reward.escrow_days,
         per_day_max: None,
+        in_campaign_max: None,
         decision: Decision::Allow,
         is_running: facts.is_running(env.now()),
         is_limited: facts.is_limited,
+        is_reached: true,
         reason: Some(input.reason),
     };
     let granted = grant(conn, scope, env.now(), vec![claim]).await?;
@@ -102,11 +104,11 @@ pub async fn release(conn: &mut Conn, scope: &Scope, env: &Env, id: Uuid) -> Res
     if !matches!(reward.state, RewardState::Escrowed | RewardState::Held) {
         return Err(wrong_state(&reward, "released"));
     }
-    if store::has_open_alert(conn, scope, reward.referee_id).await? {
+    if store::has_standing_alert(conn, scope, reward.referee_id).await? {
         return Err(Error::refused(
             Code::FraudBlocked,
             &["rewardId"],
-            "An open fraud alert weighs on the referee: review it first.",
+            "A fraud alert about the referee is open or was confirmed: review it first, or take the reward back.",
         ));
     }
     apply(conn, scope, env, &reward, |reward, books| {

@@ -2,6 +2,8 @@
 //! Money moves on the ledger in the same transaction. It never judges fraud: it reads the decision.
 //! Start with `trigger.rs` (what makes a reward) and `grant.rs` (what may be paid).
 
+mod activations;
+mod caps;
 mod commission;
 mod grant;
 mod lines;
@@ -13,6 +15,7 @@ mod settle;
 pub mod simulation;
 mod store;
 mod trigger;
+mod worth;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -47,6 +50,7 @@ text_enum! {
     /// Why a reward was denied or taken back.
     RewardReason {
         BudgetExhausted = "BUDGET_EXHAUSTED",
+        CampaignCap = "CAMPAIGN_CAP",
         CampaignNotRunning = "CAMPAIGN_NOT_RUNNING",
         CreatorNotActive = "CREATOR_NOT_ACTIVE",
         DailyCap = "DAILY_CAP",
@@ -55,6 +59,7 @@ text_enum! {
         FraudConfirmed = "FRAUD_CONFIRMED",
         Refunded = "REFUNDED",
         Reattributed = "REATTRIBUTED",
+        TierNotReached = "TIER_NOT_REACHED",
     }
 }
 
@@ -117,11 +122,15 @@ pub struct Claim {
     pub recorded_at: DateTime<Utc>,
     pub escrow_days: i32,
     pub per_day_max: Option<i32>,
+    /// Rewards for activations that the beneficiary may be granted by the campaign in all.
+    pub in_campaign_max: Option<i32>,
     /// The decision on the referee.
     pub decision: Decision,
     /// Whether the campaign paid for what happened when it happened.
     pub is_running: bool,
     pub is_limited: bool,
+    /// Whether what its tier asks for was there.
+    pub is_reached: bool,
     pub reason: Option<String>,
 }
 

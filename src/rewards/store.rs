@@ -1,10 +1,10 @@
-//! Rewards and caps in PostgreSQL.
+//! Rewards in PostgreSQL.
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use crate::access::Scope;
 use crate::base::{Error, Money, Result};
 use crate::campaigns::RewardKind;
 use crate::db::{Conn, sql};
+use crate::marks;
 
 /// A reward as it is inserted.
 #[derive(Clone, Debug)]
@@ -80,9 +81,10 @@ pub(super) async fn has_beneficiary(conn: &mut Conn, scope: &Scope, beneficiary:
     Ok(!rows.is_empty())
 }
 
-pub(super) async fn has_open_alert(conn: &mut Conn, scope: &Scope, member_id: Option<Uuid>) -> Result<bool> {
+/// Whether an alert about this member is open or was confirmed: either keeps what it earns for others.
+pub(super) async fn has_standing_alert(conn: &mut Conn, scope: &Scope, member_id: Option<Uuid>) -> Result<bool> {
     let Some(member_id) = member_id else { return Ok(false) };
-    let rows: Vec<IdRow> = sql("select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $2 and state = 'OPEN'")
+    let rows: Vec<IdRow> = sql("select id from fraud_alerts where brand_id = $1 and subject_kind = 'member' and subject_id = $2 and state in ('OPEN', 'CONFIRMED')")
         .bind::<SqlUuid, _>(scope.brand_id)
         .bind::<SqlUuid, _>(member_id)
         .load(conn)
@@ -90,7 +92,12 @@ pub(super) async fn has_open_alert(conn: &mut Conn, scope: &Scope, member_id: Op
     Ok(!rows.is_empty())
 }
 
-pub(super) async fn insert_rewards(conn: &mut Conn, scope: &Scope, rows: &[RewardRow]) -> Result<()> {
+pub(super) async fn insert_rewards(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    rows: &[RewardRow],
+) -> Result<()> {
     sql("insert into rewards (brand_id, id, idempotency_key, campaign_id, policy_version, kind, beneficiary_creator_id, beneficiary_member_id,
                              referee_id, conversion_id, cause_event_id, degree, amount_minor, currency, state, reason, triggered_at, releases_at)
          select $1, * from unnest($2::uuid[], $3::text[], $4::uuid[], $5::int4[], $6::text[], $7::uuid[], $8::uuid[], $9::uuid[], $10::uuid[],
@@ -116,66 +123,8 @@ pub(super) async fn insert_rewards(conn: &mut Conn, scope: &Scope, rows: &[Rewar
     .bind::<Array<Nullable<Timestamptz>>, _>(rows.iter().map(|row| row.releases_at).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(())
-}
-
-/// What a cap counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct CapKey {
-    pub campaign_id: Uuid,
-    pub beneficiary_id: Uuid,
-    pub day: NaiveDate,
-}
-
-#[derive(QueryableByName)]
-struct CapRow {
-    #[diesel(sql_type = SqlUuid)]
-    campaign_id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    beneficiary_id: Uuid,
-    #[diesel(sql_type = Date)]
-    day: NaiveDate,
-    #[diesel(sql_type = Integer)]
-    granted_count: i32,
-}
-
-/// Makes the rows that are missing and locks all. The upsert takes the lock, so that two callers count one after the other.
-pub(super) async fn lock_caps(conn: &mut Conn, scope: &Scope, keys: &[CapKey]) -> Result<HashMap<CapKey, i32>> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<CapRow> = sql("insert into reward_caps (brand_id, campaign_id, beneficiary_id, day, granted_count)
-         select $1, campaign_id, beneficiary_id, day, 0 from unnest($2::uuid[], $3::uuid[], $4::date[]) as k (campaign_id, beneficiary_id, day)
-         on conflict (brand_id, campaign_id, beneficiary_id, day) do update set granted_count = reward_caps.granted_count
-         returning campaign_id, beneficiary_id, day, granted_count")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.campaign_id).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(keys.iter().map(|key| key.beneficiary_id).collect::<Vec<_>>())
-    .bind::<Array<Date>, _>(keys.iter().map(|key| key.day).collect::<Vec<_>>())
-    .load(conn)
-    .await?;
-    let entry = |row: CapRow| {
-        let key = CapKey { campaign_id: row.campaign_id, beneficiary_id: row.beneficiary_id, day: row.day };
-        (key, row.granted_count)
-    };
-    Ok(rows.into_iter().map(entry).collect())
-}
-
-pub(super) async fn count_caps(conn: &mut Conn, scope: &Scope, taken: &[(CapKey, i32)]) -> Result<()> {
-    if taken.is_empty() {
-        return Ok(());
-    }
-    sql("update reward_caps c set granted_count = c.granted_count + n.count
-         from unnest($2::uuid[], $3::uuid[], $4::date[], $5::int4[]) as n (campaign_id, beneficiary_id, day, count)
-         where c.brand_id = $1 and c.campaign_id = n.campaign_id and c.beneficiary_id = n.beneficiary_id and c.day = n.day")
-    .bind::<SqlUuid, _>(scope.brand_id)
-    .bind::<Array<SqlUuid>, _>(taken.iter().map(|(key, _)| key.campaign_id).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(taken.iter().map(|(key, _)| key.beneficiary_id).collect::<Vec<_>>())
-    .bind::<Array<Date>, _>(taken.iter().map(|(key, _)| key.day).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(taken.iter().map(|(_, count)| *count).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
+    let moments: Vec<DateTime<Utc>> = rows.iter().map(|row| row.triggered_at).collect();
+    marks::mark(conn, scope, now, &moments).await
 }
 
 #[derive(QueryableByName)]
@@ -412,16 +361,24 @@ pub(super) async fn change(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, c
     if changes.is_empty() {
         return Ok(());
     }
-    sql("update rewards r set state = n.state, reversed_minor = n.reversed, reason = coalesce(n.reason, case when n.state in ('ESCROWED', 'AVAILABLE') and r.state = 'HELD' then null else r.reason end), settled_at = $2
+    let moved: Vec<TriggeredRow> = sql("update rewards r set state = n.state, reversed_minor = n.reversed, reason = coalesce(n.reason, case when n.state in ('ESCROWED', 'AVAILABLE') and r.state = 'HELD' then null else r.reason end), settled_at = $2
          from unnest($3::uuid[], $4::text[], $5::int8[], $6::text[]) as n (id, state, reversed, reason)
-         where r.brand_id = $1 and r.id = n.id")
+         where r.brand_id = $1 and r.id = n.id
+         returning r.triggered_at")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Timestamptz, _>(now)
     .bind::<Array<SqlUuid>, _>(changes.iter().map(|change| change.id).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(changes.iter().map(|change| change.state.as_str()).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(changes.iter().map(|change| change.reversed_minor).collect::<Vec<_>>())
     .bind::<Array<Nullable<Text>>, _>(changes.iter().map(|change| change.reason.as_deref()).collect::<Vec<_>>())
-    .execute(conn)
+    .load(conn)
     .await?;
-    Ok(())
+    let moments: Vec<DateTime<Utc>> = moved.into_iter().map(|row| row.triggered_at).collect();
+    marks::mark(conn, scope, now, &moments).await
+}
+
+#[derive(QueryableByName)]
+struct TriggeredRow {
+    #[diesel(sql_type = Timestamptz)]
+    triggered_at: DateTime<Utc>,
 }

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::activations::{Reached, reached};
+use super::worth::{self, Worth};
 use super::{Beneficiary, Claim, store};
 use crate::access::Scope;
 use crate::base::{Money, Result};
 use crate::campaigns::{CampaignFacts, Policies, PolicyBook};
 use crate::db::Conn;
-use crate::identity::Logged;
+use crate::identity::{Logged, Person};
 use crate::journeys::Decision;
 use crate::referrals::{Enrolment, Upline, uplines};
 
@@ -31,10 +33,12 @@ pub async fn activation_claims(
     scope: &Scope,
     book: &PolicyBook,
     batch: &[Logged],
+    people: &[Person],
     enrolment: &Enrolment,
     decisions: &HashMap<Uuid, Decision>,
 ) -> Result<Vec<Claim>> {
-    let mut triggers = triggers(book, batch, enrolment);
+    let reached = reached(conn, scope, book, batch, people, enrolment).await?;
+    let mut triggers = triggers(book, batch, enrolment, &reached);
     let asked: Vec<Uuid> = triggers.keys().copied().collect();
     for answered in store::answered_activations(conn, scope, &asked).await? {
         triggers.remove(&answered);
@@ -43,12 +47,14 @@ pub async fn activation_claims(
     let ids: Vec<Uuid> = triggers.keys().copied().collect();
     // Where no tier pays, a referee that somebody invited still has a side of its own.
     let above = lines_above(conn, scope, &ids, degrees.unwrap_or(0).max(1)).await?;
+    let worths = worth::of_batch(conn, scope, batch, enrolment, &triggers).await?;
     let mut claims = Vec::new();
     for trigger in triggers.values() {
         let own_creator = enrolment.seat(trigger.member_id).and_then(|seat| seat.creator_id);
         let line = beneficiaries(above.get(&trigger.member_id).map_or(&[], Vec::as_slice), own_creator);
         let decision = decisions.get(&trigger.member_id).copied().unwrap_or(Decision::Allow);
-        claims.extend(claims_of(trigger, &line, decision));
+        let worth = worths.get(&trigger.member_id).copied().unwrap_or_default();
+        claims.extend(claims_of(trigger, &line, decision, worth));
     }
     Ok(claims)
 }
@@ -67,14 +73,14 @@ pub(super) async fn lines_above(
     Ok(above)
 }
 
-fn triggers<'a>(book: &'a PolicyBook, batch: &'a [Logged], enrolment: &Enrolment) -> BTreeMap<Uuid, Trigger<'a>> {
-    let reached = enrolment.activated.iter().map(|one| (one.index, one.member_id, one.count));
-    let late = enrolment.joined.iter().map(|one| {
-        let count = enrolment.seat(one.member_id).map_or(0, |seat| seat.activation_count);
-        (one.index, one.member_id, count)
-    });
+fn triggers<'a>(
+    book: &'a PolicyBook,
+    batch: &'a [Logged],
+    enrolment: &Enrolment,
+    reached: &[Reached],
+) -> BTreeMap<Uuid, Trigger<'a>> {
     let mut triggers = BTreeMap::new();
-    for (index, member_id, count) in reached.chain(late) {
+    for Reached { index, member_id, count } in reached.iter().copied() {
         let Some(seat) = enrolment.seat(member_id).filter(|seat| seat.signed_up_at.is_some()) else { continue };
         let Some(campaign_id) = seat.campaign_id else { continue };
         let (Some(facts), Some(policies), Some(logged)) =
@@ -103,9 +109,9 @@ pub(super) fn beneficiaries(above: &[Upline], own_creator: Option<Uuid>) -> Vec<
     line
 }
 
-pub(super) fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: Decision) -> Vec<Claim> {
+pub(super) fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: Decision, worth: Worth) -> Vec<Claim> {
     let reward = &trigger.policies.reward;
-    let claim = |beneficiary: Beneficiary, degree: i16, minor: i64| Claim {
+    let claim = |beneficiary: Beneficiary, degree: i16, minor: i64, is_reached: bool| Claim {
         key: format!("activation:{}:{}:{degree}", trigger.member_id, beneficiary.id()),
         campaign_id: trigger.facts.id,
         policy_version: trigger.policies.version,
@@ -120,15 +126,19 @@ pub(super) fn claims_of(trigger: &Trigger<'_>, line: &[Beneficiary], decision: D
         recorded_at: trigger.recorded_at,
         escrow_days: reward.escrow_days,
         per_day_max: reward.per_member_per_day_max,
+        in_campaign_max: reward.per_member_max,
         decision,
         is_running: trigger.facts.is_running(trigger.occurred_at),
         is_limited: trigger.facts.is_limited,
+        is_reached,
         reason: None,
     };
-    let tiers = reward.tiers.iter().filter_map(|tier| {
+    let tiers = reward.tiers.chunk_by(|one, other| one.degree == other.degree).filter_map(|of_degree| {
+        let (tier, is_reached) = worth.choose(of_degree)?;
         let index = usize::try_from(tier.degree).ok()?.checked_sub(1)?;
-        Some(claim(*line.get(index)?, tier.degree, tier.amount_minor.filter(|minor| *minor > 0)?))
+        let minor = tier.amount_minor.filter(|minor| *minor > 0)?;
+        Some(claim(*line.get(index)?, tier.degree, minor, is_reached))
     });
     let own = reward.referee_minor.filter(|minor| *minor > 0 && !line.is_empty());
-    tiers.chain(own.map(|minor| claim(Beneficiary::Member(trigger.member_id), 0, minor))).collect()
+    tiers.chain(own.map(|minor| claim(Beneficiary::Member(trigger.member_id), 0, minor, true))).collect()
 }

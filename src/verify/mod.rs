@@ -8,18 +8,23 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::access::Brand;
+use crate::attribution::report::kept;
 use crate::base::Result;
 use crate::base::limits::{ACTIVITY_DAYS_KEPT, EVENT_KEY_DAYS};
 use crate::db::Conn;
 use crate::kv::Kv;
 use crate::ledger;
-use crate::payouts::{Audit, record_audit};
+use crate::ledger::reads::{Extent, Look, look};
+use crate::payouts::{Audit, is_broken, record_audit};
 
 /// Entries of a stream that are compared at once.
 const STREAM_BATCH: usize = 1_000;
 
 /// The invariant of the ledger's hashes, which are taken again one by one.
 const CHAIN: &str = "the ledger's chain of hashes is whole";
+
+/// The invariant of the sums that reports are answered from, which are worked out again one by one.
+const SUMS: &str = "kept sums of reports equal the live computation";
 
 /// One invariant and how many rows break it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -38,14 +43,15 @@ pub async fn check(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result
     counted.map(|()| findings)
 }
 
-/// Checks the books of a brand alone, and keeps what it found: while they are broken, no payout is approved. Returns how many rows are in
-/// breach.
-pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result<i64> {
+/// Checks the books of a brand alone, the chain as far as `extent` says, and keeps what it found: while they are broken, no payout is
+/// approved. Returns how many rows are in breach. What was broken at the last look is whole only when a look at all of it says so.
+pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, extent: Extent) -> Result<i64> {
+    let extent = if is_broken(conn, &brand.scope()).await? { Extent::Whole } else { extent };
     let mut findings = Vec::new();
     store::begin(conn).await?;
-    let counted = count_books(conn, brand, &mut findings).await;
+    let counted = count_books(conn, brand, extent, &mut findings).await;
     store::end(conn).await?;
-    counted?;
+    let chain = counted?;
     let breach_count: i64 = findings.iter().map(|finding| finding.breach_count).sum();
     let broken = findings.iter().find(|finding| finding.breach_count > 0);
     if let Some(Finding { invariant, .. }) = broken {
@@ -58,6 +64,9 @@ pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>) -> Result
     }
     let audit = Audit { breach_count, invariant: broken.map(|finding| finding.invariant) };
     record_audit(conn, &brand.scope(), now, &audit).await?;
+    if chain.breach_count == 0 {
+        ledger::mark_chain(conn, &brand.scope(), now, chain.end).await?;
+    }
     Ok(breach_count)
 }
 
@@ -75,18 +84,20 @@ async fn count_each(
 }
 
 /// What the ledger promises: its sums, and that no transfer was changed.
-async fn count_books(conn: &mut Conn, brand: &Brand, findings: &mut Vec<Finding>) -> Result<()> {
+async fn count_books(conn: &mut Conn, brand: &Brand, extent: Extent, findings: &mut Vec<Finding>) -> Result<Look> {
     count_each(conn, brand, store::BOOK_INVARIANTS, findings).await?;
-    let breach_count = ledger::reads::broken_links(conn, &brand.scope()).await?;
-    findings.push(Finding { brand: brand.slug.clone(), invariant: CHAIN, breach_count });
-    Ok(())
+    let chain = look(conn, &brand.scope(), extent).await?;
+    findings.push(Finding { brand: brand.slug.clone(), invariant: CHAIN, breach_count: chain.breach_count });
+    Ok(chain)
 }
 
 async fn count_all(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, findings: &mut Vec<Finding>) -> Result<()> {
     for invariants in [store::LOG_INVARIANTS, store::INVARIANTS] {
         count_each(conn, brand, invariants, findings).await?;
     }
-    count_books(conn, brand, findings).await?;
+    count_books(conn, brand, Extent::Whole, findings).await?;
+    let breach_count = kept::broken_sums(conn, &brand.scope()).await?;
+    findings.push(Finding { brand: brand.slug.clone(), invariant: SUMS, breach_count });
     let day = |days: i64| (now - TimeDelta::days(days)).date_naive();
     let since =
         [(store::KEY_INVARIANTS, day(EVENT_KEY_DAYS - 1)), (store::INVARIANTS_OF_THE_DAY, day(ACTIVITY_DAYS_KEPT / 2))];

@@ -1,5 +1,5 @@
 //! Reads the log and makes everything that follows from it; releases rewards whose time has come; sends the outbox on, to Redis and to
-//! webhook endpoints; looks at the books.
+//! webhook endpoints; looks at the books; keeps the sums of reports.
 //! It never takes events in, and never has an effect outside of the transaction that moves its position.
 //! Start with `pipeline.rs`: the life of an event on one page.
 
@@ -11,15 +11,18 @@ mod unmerge;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use scoped_futures::ScopedFutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Brand, all_brands};
 use crate::app::App;
 use crate::base::Result;
-use crate::db::analyze_grown;
+use crate::base::limits::REPORT_DAYS_PER_TURN_MAX;
+use crate::db::{analyze_grown, is_timeout};
 use crate::events::Reader;
-use crate::{events, identity, ingest, links, members, outbox, rewards, verify};
+use crate::ledger::reads::Extent;
+use crate::{attribution, events, identity, ingest, links, members, outbox, rewards, verify};
 
 pub use send::deliver;
 pub use unmerge::unmerge;
@@ -39,8 +42,16 @@ const FORGETTING: Duration = Duration::from_secs(3_600);
 const ASKING: Duration = Duration::from_secs(60);
 /// How often the books are looked at.
 const AUDITING: Duration = Duration::from_secs(60);
+/// How often every hash of the ledger is taken again; between, only those of transfers that are new.
+const AUDITING_WHOLE: Duration = Duration::from_secs(24 * 3_600);
 /// How many times as long as a look at the books took nobody looks again: books can grow big.
 const AUDITING_RESTS: u32 = 20;
+/// How often it is looked which hours' sums of reports are due.
+const KEEPING: Duration = Duration::from_secs(5);
+/// How many times as long as that took it rests: events come first.
+const KEEPING_RESTS: u32 = 4;
+/// How long nothing may have changed in an hour before its sums are kept.
+const QUIET: TimeDelta = TimeDelta::seconds(10);
 /// How long a worker rests after a fault of the moment.
 const REST: Duration = Duration::from_millis(250);
 
@@ -49,8 +60,8 @@ pub async fn run(app: App, stop: CancellationToken) -> Result<()> {
     // Platforms and endpoints can be slow: they are talked to beside the work, never in its way.
     let (asking, sending) = (ask_on(&app, &stop), send::deliver_on(&app, &stop));
     // The books can be big: nothing waits for the look at them.
-    let auditing = audit_on(&app, &stop);
-    let (worked, (), (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, sending, auditing);
+    let (auditing, keeping) = (audit_on(&app, &stop), keep_on(&app, &stop));
+    let (worked, (), (), (), ()) = tokio::join!(keep_up(app.clone(), stop.clone()), asking, sending, auditing, keeping);
     worked
 }
 
@@ -66,7 +77,9 @@ pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
                 prepare(&app).await?;
                 is_prepared = true;
             }
-            let count = process_shards(&app).await?;
+            // What holds up one shard holds up nothing else: it is told when everything had its turn.
+            let processed = process_shards(&app).await;
+            let count = *processed.as_ref().unwrap_or(&0);
             has_worked |= count > 0;
             let is_due = tokio::time::Instant::now() >= chores_at;
             if count > 0 || is_due {
@@ -87,7 +100,7 @@ pub async fn keep_up(app: App, stop: CancellationToken) -> Result<()> {
                 forget(&app).await?;
                 forgetting_at = tokio::time::Instant::now() + FORGETTING;
             }
-            Ok::<u64, crate::base::Error>(count)
+            processed
         };
         match round.await {
             Ok(0) => {
@@ -126,12 +139,18 @@ async fn ask_on(app: &App, stop: &CancellationToken) {
 }
 
 async fn audit_on(app: &App, stop: &CancellationToken) {
+    let mut whole_at = tokio::time::Instant::now();
     while !stop.is_cancelled() {
         let began_at = tokio::time::Instant::now();
+        let extent = if began_at >= whole_at { Extent::Whole } else { Extent::New };
         tokio::select! {
             () = stop.cancelled() => return,
-            audited = audit(app) => if let Err(error) = audited {
-                tracing::warn!(error = &error as &dyn std::error::Error, "the books were not looked at, and will be later");
+            audited = audit(app, extent) => match audited {
+                Ok(_) if extent == Extent::Whole => whole_at = began_at + AUDITING_WHOLE,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the books were not looked at, and will be later");
+                }
             },
         }
         tokio::select! {
@@ -141,11 +160,46 @@ async fn audit_on(app: &App, stop: &CancellationToken) {
     }
 }
 
-/// Looks at the books of every brand and keeps what it finds: those that do not add up pay nothing out. Returns how many rows are in breach.
-pub async fn audit(app: &App) -> Result<i64> {
+async fn keep_on(app: &App, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let began_at = tokio::time::Instant::now();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            kept = keep_reports(app, QUIET) => if let Err(error) = kept {
+                tracing::warn!(error = &error as &dyn std::error::Error, "sums of reports were not kept, and will be later");
+            },
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(KEEPING.max(began_at.elapsed() * KEEPING_RESTS)) => {}
+        }
+    }
+}
+
+/// Keeps the sums of hours that nothing has changed for so long, of some days of each brand, the oldest first. Returns how many hours those were.
+pub async fn keep_reports(app: &App, quiet: TimeDelta) -> Result<usize> {
+    let mut total = 0;
+    for brand in brands(app).await? {
+        let (scope, quiet_since) = (&brand.scope(), app.env.now() - quiet);
+        for _ in 0..REPORT_DAYS_PER_TURN_MAX {
+            let work = app.db.transaction(|conn| {
+                async move { attribution::report::kept::keep(conn, scope, quiet_since).await }.scope_boxed()
+            });
+            match work.await? {
+                0 => break,
+                count => total += count,
+            }
+        }
+    }
+    Ok(total)
+}
+
+/// Looks at the books of every brand, their chains as far as `extent` says, and keeps what it finds: those that do not add up pay nothing
+/// out. Returns how many rows are in breach.
+pub async fn audit(app: &App, extent: Extent) -> Result<i64> {
     let mut breach_count = 0;
     for brand in brands(app).await? {
-        breach_count += verify::audit(&mut *app.db.conn().await?, &brand, app.env.now()).await?;
+        breach_count += verify::audit(&mut *app.db.conn().await?, &brand, app.env.now(), extent).await?;
     }
     Ok(breach_count)
 }
@@ -210,12 +264,16 @@ async fn shards_with_work(app: &App) -> Result<Vec<i16>> {
     Ok(shards)
 }
 
+/// Every shard has its turn before a fault of one is told, unless it is the database that is away.
 async fn process_shards(app: &App) -> Result<u64> {
-    let mut count = 0;
+    let mut outcome = Ok(0);
     for shard in shards_with_work(app).await? {
-        count += shard::process(app, shard).await?;
+        match shard::process(app, shard).await {
+            Err(error) if error.is_transient() && !is_timeout(&error) => return Err(error),
+            processed => outcome = outcome.and_then(|count: u64| Ok(count + processed?)),
+        }
     }
-    Ok(count)
+    outcome
 }
 
 async fn brands(app: &App) -> Result<Vec<Brand>> {

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::sales;
+use super::sales::{self, Docket};
 use crate::access::{Keyring, Scope};
 use crate::base::{Env, Result};
 use crate::campaigns::PolicyBook;
@@ -23,8 +23,26 @@ pub(super) async fn process(
     scope: &Scope,
     batch: &[Logged],
 ) -> Result<()> {
-    let now = env.now();
     let book = &mut PolicyBook::load(conn, scope).await?;
+    let mut rest = batch;
+    while !rest.is_empty() {
+        let (part, later) = rest.split_at(sales::part(conn, scope, book, rest).await?);
+        process_part(conn, env, keyring, scope, book, part).await?;
+        rest = later;
+    }
+    Ok(())
+}
+
+/// The same of events that may be worked on together.
+async fn process_part(
+    conn: &mut Conn,
+    env: &Env,
+    keyring: &Keyring,
+    scope: &Scope,
+    book: &mut PolicyBook,
+    batch: &[Logged],
+) -> Result<()> {
+    let now = env.now();
 
     // Who is it? Identifiers become people; two that are the same are merged.
     let stitched = identity::stitch(conn, scope, keyring, batch).await?;
@@ -33,33 +51,40 @@ pub(super) async fn process(
     // What did they touch, and was that honest?
     let mut touches = touches(batch, people);
     let mut assessments = fraud::assess_touches(conn, scope, book, &mut touches).await?;
-    journeys::record_touches(conn, scope, &touches).await?;
+    journeys::record_touches(conn, scope, now, &touches).await?;
+    journeys::record_properties(conn, scope, &said(batch)).await?;
 
     // Who joined, and who invited them? Was that honest?
     let enrolment = referrals::enrol(conn, scope, now, batch, people).await?;
     let late = late_referrals(conn, scope, &enrolment).await?;
-    journeys::name_referrers(conn, scope, &named_referrers(batch, &enrolment, &late)).await?;
+    journeys::name_referrers(conn, scope, now, &named_referrers(batch, &enrolment, &late)).await?;
     assessments.extend(fraud::assess_signups(conn, scope, book, batch, people, &enrolment).await?);
     fraud::record(conn, scope, &assessments).await?;
 
     // What was bought and refunded, and who gets the credit? A late touch re-opens what it may have led to.
     let sales = sales::record(conn, scope, now, book, batch, people, &enrolment).await?;
-    journeys::record_touches(conn, scope, &sales.touches).await?;
+    journeys::record_touches(conn, scope, now, &sales.touches).await?;
     let late: Vec<(Uuid, DateTime<Utc>)> = late.iter().map(|one| one.signup).collect();
-    let reopened = sales::reopened(conn, scope, batch, &stitched, &late).await?;
-    let sold = sales::attribute(conn, scope, now, book, &sales, reopened).await?;
+    let told: Vec<Uuid> = stitched.merged.iter().chain(&enrolment.recognised).copied().collect();
+    let mut reopened = sales::reseated(conn, scope, now, &told).await?;
+    reopened.extend(sales::reopened(conn, scope, batch, &stitched, &late).await?);
+    let ids = sales.conversion_ids.iter().copied().chain(reopened).collect();
 
     // What is owed for it?
-    let decisions = fraud::decisions_on(conn, scope, &referees(&enrolment, &sold.attributed), &assessments).await?;
-    let claims = rewards::activation_claims(conn, scope, book, batch, &enrolment, &decisions).await?;
+    let decisions = fraud::decisions_on(conn, scope, &referees(book, &enrolment), &assessments).await?;
+    let claims = rewards::activation_claims(conn, scope, book, batch, people, &enrolment, &decisions).await?;
     let mut owed = rewards::grant(conn, scope, now, claims).await?;
-    owed.extend(rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?);
+    let new_ids = batch.iter().map(|logged| logged.id).collect();
+    let (new_count, event_count) = (sales.new_count, batch.len());
+    let docket = Docket { ids, new_ids, new_count, event_count, assessments: &assessments };
+    let settled = sales::settle(conn, scope, now, book, docket).await?;
+    owed.extend(settled.owed);
 
     // Tell the world, last: the brand's outbox is locked from here to the commit.
     events::quarantine(conn, scope, &sales.refused).await?;
     fraud::raise(conn, scope, now, &assessments).await?;
     let mut changed: Vec<(Topic, Uuid)> = owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
-    changed.extend(sold.changed.into_iter().map(|id| (Topic::AttributionChanged, id)));
+    changed.extend(settled.credited.into_iter().map(|id| (Topic::AttributionChanged, id)));
     outbox::append(conn, scope, now, &changed).await?;
     Ok(())
 }
@@ -72,6 +97,12 @@ fn touches(batch: &[Logged], people: &[Person]) -> Vec<Touch> {
             Touch::of_event(logged.id, logged.recorded_at, person.recorded_id, &logged.event)
         })
         .collect()
+}
+
+/// What the batch says of what people did, beyond our vocabulary.
+fn said(batch: &[Logged]) -> Vec<(Uuid, serde_json::Value)> {
+    let said = |logged: &Logged| Some((logged.id, logged.event.properties.clone()?));
+    batch.iter().filter_map(said).collect()
 }
 
 /// A sign-up of before whose referrer came with this batch.
@@ -114,19 +145,14 @@ fn named_referrers(
     named.chain(late.iter().map(|one| (one.touch_id, one.referrer_id, one.campaign_id))).collect()
 }
 
-/// The members whose honesty decides about rewards of this batch.
-fn referees(enrolment: &referrals::Enrolment, attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
-    let members =
-        enrolment.activated.iter().map(|one| one.member_id).chain(enrolment.joined.iter().map(|one| one.member_id));
-    let mut ids: Vec<Uuid> = members.chain(buyers(attributed)).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
-/// The members who bought.
-pub(super) fn buyers(attributed: &[crate::attribution::Attributed]) -> Vec<Uuid> {
-    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
+/// The members whose honesty decides about rewards for activations of this batch.
+fn referees(book: &PolicyBook, enrolment: &referrals::Enrolment) -> Vec<Uuid> {
+    let activated = enrolment.activated.iter().map(|one| one.member_id);
+    let mut ids: Vec<Uuid> = activated.chain(enrolment.joined.iter().map(|one| one.member_id)).collect();
+    // By a rule, whatever somebody does may be the activation that pays.
+    if book.has_activation_rule() {
+        ids.extend(enrolment.of_event.iter().flatten());
+    }
     ids.sort_unstable();
     ids.dedup();
     ids

@@ -7,18 +7,22 @@ use uuid::Uuid;
 
 use crate::access::Scope;
 use crate::attribution::{
-    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, judging_campaign, touches_of,
+    Attributed, Bench, Target, Weighings, attribute_targets, considered_at, conversions_until_due, next_campaign,
+    touches_of,
 };
+use crate::base::limits::JUDGED_TOGETHER_MIN;
 use crate::base::{Error, Money, Result};
 use crate::campaigns::{AttributionPolicy, PolicyBook};
 use crate::db::Conn;
 use crate::events::{Event, EventType};
+use crate::fraud::{self, Assessment};
 use crate::identity::{Logged, Person, Stitched};
 use crate::journeys::{
-    Conversion, Refund, Touch, conversion_ids_since, conversions_by_id, record_conversions, record_refunds,
+    Conversion, Refund, Touch, conversion_ids_since, conversions_by_id, record_conversions, record_refunds, reseat,
 };
-use crate::members::{Sale, record_sales};
+use crate::members::{Sale, lock_forest, record_sales, recount_sales};
 use crate::referrals::Enrolment;
+use crate::rewards;
 
 /// What a batch sold and gave back.
 #[derive(Default)]
@@ -31,13 +35,6 @@ pub(super) struct Sales {
     pub touches: Vec<Touch>,
     /// Events that cannot have an effect, with the reason.
     pub refused: Vec<(Uuid, &'static str, String)>,
-}
-
-/// The outcome of the batch's attribution.
-pub(super) struct Sold {
-    pub attributed: Vec<Attributed>,
-    /// Conversions whose records changed.
-    pub changed: Vec<Uuid>,
 }
 
 /// Keeps the conversions and refunds of a batch.
@@ -108,12 +105,15 @@ fn conversion(
         person_id: person.recorded_id,
         member_id,
         campaign_id,
+        is_campaign_named: campaign_id.is_some(),
         policy_version: campaign_id.and_then(|id| book.campaign(id)).map(|facts| facts.policy_version),
         model_version: None,
         generation: 0,
         order_id: logged.event.order_id.clone(),
         value: value(scope, &logged.event)?,
         refunded_minor: 0,
+        device_hash: logged.event.device_hash,
+        anonymous_hash: logged.event.anonymous_hash,
         occurred_at: logged.event.occurred_at,
         recorded_at: logged.recorded_at,
     })
@@ -147,8 +147,34 @@ fn value(scope: &Scope, event: &Event) -> Result<Money> {
     Ok(Money::new(event.value_minor.unwrap_or(0), currency.unwrap_or(scope.currency)))
 }
 
+/// How many of these events may be worked on together: a sale that makes a new version of what channels are worth due stands alone, so that the
+/// version follows from what stands before it in the log, wherever batches end.
+pub(super) async fn part(conn: &mut Conn, scope: &Scope, book: &PolicyBook, batch: &[Logged]) -> Result<usize> {
+    let Some(count) = conversions_until_due(conn, scope, book).await? else { return Ok(batch.len()) };
+    let is_sale = |logged: &Logged| logged.event.event_type == EventType::Conversion;
+    let sales = batch.iter().enumerate().filter(|(_, logged)| is_sale(logged));
+    Ok(sales.map(|(index, _)| index.max(1)).nth(count - 1).unwrap_or(batch.len()))
+}
+
+/// Gives the conversions of people who were joined or parted to the members that they are now, and the sums of downlines what follows. They are to
+/// be judged again: nobody earns by an own purchase. Returns them.
+pub(super) async fn reseated(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    canonical_ids: &[Uuid],
+) -> Result<Vec<Uuid>> {
+    if canonical_ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    lock_forest(conn, scope).await?;
+    let found = reseat(conn, scope, canonical_ids).await?;
+    recount_sales(conn, scope, &found.member_ids, now).await?;
+    Ok(found.conversion_ids)
+}
+
 /// Conversions that a touch, a sale, a merge or a late referrer of this batch may change the credit of: they are judged again. A touch may lead
-/// to what comes after it, a sale may end the journey of what comes after it, a merge brings a history of any age, and a referrer who comes
+/// to what comes after it, a sale may end the journey of what comes after it, a merge brings a history from its first act on, and a referrer who comes
 /// late becomes the owner of a sign-up of before (`late`: the canonical person and the moment).
 pub(super) async fn reopened(
     conn: &mut Conn,
@@ -165,46 +191,94 @@ pub(super) async fn reopened(
         let at = logged.event.occurred_at;
         since.entry(person.canonical_id).and_modify(|earliest| *earliest = at.min(*earliest)).or_insert(at);
     }
-    for (canonical_id, at) in late {
+    for (canonical_id, at) in late.iter().chain(&stitched.joined_since) {
         since.entry(*canonical_id).and_modify(|earliest| *earliest = (*at).min(*earliest)).or_insert(*at);
     }
-    since.extend(stitched.merged.iter().map(|id| (*id, DateTime::UNIX_EPOCH)));
     conversion_ids_since(conn, scope, &since.into_iter().collect::<Vec<_>>()).await
 }
 
-/// Attributes what the batch sold and what it re-opened.
-pub(super) async fn attribute(
+/// Conversions to be judged, and what their judgement follows from.
+pub(super) struct Docket<'a> {
+    /// The conversions, in any order.
+    pub ids: Vec<Uuid>,
+    /// The events of the batch: conversions that are among them wait for their rewards from when they were recorded.
+    pub new_ids: HashSet<Uuid>,
+    /// How many conversions are new.
+    pub new_count: usize,
+    /// How many events the batch has: a smaller one judges fewer conversions at a time, so that what was too much for a statement once is not for
+    /// ever.
+    pub event_count: usize,
+    pub assessments: &'a [Assessment],
+}
+
+/// What judgements came to.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// Rewards that are new or changed.
+    pub owed: Vec<Uuid>,
+    /// Conversions whose records changed, in order.
+    pub credited: Vec<Uuid>,
+}
+
+/// Credits conversions and settles what is owed for them, some at a time: a person may have bought any number of times, with any number of
+/// touches each.
+pub(super) async fn settle(
     conn: &mut Conn,
     scope: &Scope,
     now: DateTime<Utc>,
     book: &mut PolicyBook,
-    sales: &Sales,
-    reopened: Vec<Uuid>,
-) -> Result<Sold> {
-    let mut ids: Vec<Uuid> = sales.conversion_ids.iter().copied().chain(reopened).collect();
+    mut docket: Docket<'_>,
+) -> Result<Settled> {
+    docket.ids.sort_unstable();
+    docket.ids.dedup();
+    // What channels are worth follows from the sales up to here: one that makes a version due is judged by it already.
+    let mut weighings = Weighings::refresh(conn, scope, now, book, docket.new_count).await?;
+    let mut settled = Settled::default();
+    for ids in docket.ids.chunks(docket.event_count.max(JUDGED_TOGETHER_MIN)) {
+        let (attributed, changed) = attribute(conn, scope, now, book, &mut weighings, ids).await?;
+        let decisions = fraud::decisions_on(conn, scope, &buyers(&attributed), docket.assessments).await?;
+        let owed =
+            rewards::settle_commissions(conn, scope, now, book, &attributed, &docket.new_ids, &decisions).await?;
+        settled.owed.extend(owed);
+        settled.credited.extend(changed);
+    }
+    settled.credited.sort_unstable();
+    Ok(settled)
+}
+
+/// The members who bought.
+fn buyers(attributed: &[Attributed]) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = attributed.iter().filter_map(|one| one.conversion.member_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let found = conversions_by_id(conn, scope, &ids).await?;
+    ids
+}
+
+/// Attributes these conversions, and returns them with those whose records changed.
+async fn attribute(
+    conn: &mut Conn,
+    scope: &Scope,
+    now: DateTime<Utc>,
+    book: &mut PolicyBook,
+    weighings: &mut Weighings,
+    ids: &[Uuid],
+) -> Result<(Vec<Attributed>, HashSet<Uuid>)> {
+    let found = conversions_by_id(conn, scope, ids).await?;
     let versions: Vec<(Uuid, i32)> =
         found.iter().filter_map(|(_, one)| one.campaign_id.zip(one.policy_version)).collect();
     book.add_versions(conn, scope, &versions).await?;
     let moments: Vec<(Uuid, DateTime<Utc>)> = found.iter().map(|(person, one)| (*person, one.occurred_at)).collect();
-    // What channels are worth follows from the sales up to here: those of the batch are judged by it already.
-    let mut weighings = Weighings::refresh(conn, scope, now, book, sales.new_count).await?;
     let book = &*book;
     let touches = &touches_of(conn, scope, book, &moments).await?;
-    let judge = |(canonical_id, conversion)| judged(book, &weighings, canonical_id, conversion, touches);
+    let judge = |(canonical_id, conversion)| judged(book, weighings, canonical_id, conversion, touches);
     let targets: Vec<Target> = found.into_iter().map(judge).collect();
     weighings.learn(conn, scope, targets.iter().filter_map(|target| named_version(book, target))).await?;
-    let bench = Bench { book, weighings: &weighings, touches };
-    let (attributed, changed) = attribute_targets(conn, scope, now, &bench, targets).await?;
-    let mut changed: Vec<Uuid> = changed.into_iter().collect();
-    changed.sort_unstable();
-    Ok(Sold { attributed, changed })
+    let bench = Bench { book, weighings: &*weighings, touches };
+    attribute_targets(conn, scope, now, &bench, targets).await
 }
 
-/// A conversion that names no campaign is judged by that of the touch that led to it; one that is judged for the first time, under what
-/// channels are worth now.
+/// A conversion that names no campaign is judged by that of the touch that led to it, whenever that comes; one that a campaign judges for the
+/// first time, under its policy in force and what channels are worth now.
 fn judged(
     book: &PolicyBook,
     weighings: &Weighings,
@@ -212,18 +286,21 @@ fn judged(
     mut conversion: Conversion,
     touches: &HashMap<Uuid, Vec<Touch>>,
 ) -> Target {
-    if conversion.campaign_id.is_none()
+    let judge_before = conversion.campaign_id;
+    if !conversion.is_campaign_named
         && let Some(own) = touches.get(&canonical_id)
-        && let Some(campaign_id) = judging_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
+        && let Some(campaign_id) = next_campaign(book, &conversion, considered_at(own, conversion.occurred_at))
     {
         conversion.campaign_id = Some(campaign_id);
         conversion.policy_version = book.campaign(campaign_id).map(|facts| facts.policy_version);
+        conversion.model_version = None;
     }
     let policy =
         conversion.campaign_id.zip(conversion.policy_version).and_then(|(id, version)| book.version(id, version));
     let version = policy.and_then(|policies| weighings.version_for(&policies.attribution));
     conversion.model_version = conversion.model_version.or(version);
-    Target { canonical_id, conversion }
+    let is_moved = judge_before.is_some() && conversion.campaign_id != judge_before;
+    Target { canonical_id, conversion, is_moved }
 }
 
 /// The policy that judges a target, and the version of what channels are worth that it names.

@@ -26,6 +26,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 struct Turns {
     running: JoinSet<()>,
     served: HashMap<Id, Uuid>,
+    /// How often it was looked for more to begin.
+    round: usize,
 }
 
 /// Sends until `stop` is cancelled, and then lets what is on its way arrive.
@@ -50,13 +52,24 @@ pub(super) async fn deliver_on(app: &App, stop: &CancellationToken) {
     while turns.running.join_next().await.is_some() {}
 }
 
-/// Begins a turn for each endpoint that has something due and none under way. One brand's trouble is not another's.
+/// Begins a turn for each endpoint that has something due and none under way. One brand's trouble is not another's: where all turns are
+/// taken by endpoints that do not answer, the next one that is free is another brand's each time.
 async fn begin(app: &App, stop: &CancellationToken, turns: &mut Turns) -> Result<()> {
     let mut outcome = Ok(());
-    for brand in brands(app).await? {
+    let mut brands = brands(app).await?;
+    turns.round = turns.round.wrapping_add(1);
+    begin_with_another(&mut brands, turns.round);
+    for brand in brands {
         outcome = outcome.and(begin_brand(app, stop, turns, &brand).await);
     }
     outcome
+}
+
+/// Puts them in an order that begins with another one each round, and keeps who follows whom.
+fn begin_with_another<T>(all: &mut [T], round: usize) {
+    if let Some(first) = round.checked_rem(all.len()) {
+        all.rotate_left(first);
+    }
 }
 
 async fn begin_brand(app: &App, stop: &CancellationToken, turns: &mut Turns, brand: &Brand) -> Result<()> {
@@ -109,4 +122,20 @@ pub async fn deliver(app: &App) -> Result<usize> {
         count += try_join_all(turns).await?.into_iter().sum::<usize>();
     }
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begin_with_another;
+
+    #[test]
+    fn each_comes_first_once_in_as_many_rounds_as_there_are() {
+        let firsts = (5..9).map(|round| {
+            let mut all = ['a', 'b', 'c', 'd'];
+            begin_with_another(&mut all, round);
+            all[0]
+        });
+        assert_eq!(firsts.collect::<String>(), "bcda");
+        begin_with_another::<char>(&mut [], 1);
+    }
 }

@@ -1,11 +1,12 @@
 //! A merge of two people is undone: who they were credited with is judged again, and the ledger moves by the difference. It happens between two
 //! batches of the brand's shard, so that a replay of the log finds its place.
 
-use chrono::DateTime;
+use std::collections::HashSet;
+
 use uuid::Uuid;
 
-use super::sales::{self, Sales};
-use super::{PIPELINE, pipeline};
+use super::PIPELINE;
+use super::sales::{self, Docket};
 use crate::access::Scope;
 use crate::base::{Env, Result};
 use crate::campaigns::PolicyBook;
@@ -13,8 +14,7 @@ use crate::db::Conn;
 use crate::events::Place;
 use crate::identity::{self, MergeRuling, Undoing};
 use crate::journeys::conversion_ids_since;
-use crate::outbox::Topic;
-use crate::{fraud, outbox, rewards};
+use crate::outbox::{self, Topic};
 
 /// Undoes a merge. Call it inside of a transaction: it waits for the worker's batch and keeps the next one out until the commit.
 pub async fn unmerge(conn: &mut Conn, scope: &Scope, env: &Env, undoing: &Undoing) -> Result<()> {
@@ -28,15 +28,20 @@ pub async fn unmerge(conn: &mut Conn, scope: &Scope, env: &Env, undoing: &Undoin
 pub(super) async fn apply(conn: &mut Conn, scope: &Scope, ruling: &MergeRuling) -> Result<()> {
     let now = ruling.ruled_at;
     let parted = identity::part(conn, scope, ruling).await?;
-    let since: Vec<_> = parted.into_iter().map(|id| (id, DateTime::UNIX_EPOCH)).collect();
-    let reopened = conversion_ids_since(conn, scope, &since).await?;
+    let mut ids = sales::reseated(conn, scope, now, &parted).await?;
+    // What was before the first act of the other has nothing of the other; who never did anything left nothing with the other.
+    let first_acts = identity::first_acts(conn, scope, &parted).await?;
+    if first_acts.len() > 1
+        && let Some(since) = first_acts.iter().map(|(_, first_at)| *first_at).max()
+    {
+        let since: Vec<_> = parted.into_iter().map(|id| (id, since)).collect();
+        ids.extend(conversion_ids_since(conn, scope, &since).await?);
+    }
     let book = &mut PolicyBook::load(conn, scope).await?;
-    let sold = sales::attribute(conn, scope, now, book, &Sales::default(), reopened).await?;
-    let buyers = pipeline::buyers(&sold.attributed);
-    let decisions = fraud::decisions_on(conn, scope, &buyers, &[]).await?;
-    let owed = rewards::settle_commissions(conn, scope, now, book, &sold.attributed, &decisions).await?;
-    let mut changed: Vec<(Topic, Uuid)> = owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
-    changed.extend(sold.changed.into_iter().map(|id| (Topic::AttributionChanged, id)));
+    let docket = Docket { ids, new_ids: HashSet::new(), new_count: 0, event_count: 0, assessments: &[] };
+    let settled = sales::settle(conn, scope, now, book, docket).await?;
+    let mut changed: Vec<(Topic, Uuid)> = settled.owed.into_iter().map(|id| (Topic::RewardChanged, id)).collect();
+    changed.extend(settled.credited.into_iter().map(|id| (Topic::AttributionChanged, id)));
     outbox::append(conn, scope, now, &changed).await?;
     Ok(())
 }

@@ -97,7 +97,12 @@ async fn world(app: &TestApp) -> World {
         "insert into campaigns (brand_id, id, slug, name, objective, status, currency, policy_version, created_at)
          select id, '00000000-0000-0000-0000-0000000000a1', 'launch', 'Launch', 'CONVERSION', 'ACTIVE', 'USD', 1, created_at from brands;
          insert into campaign_policies (brand_id, campaign_id, version, attribution, reward, fraud, created_at)
-         select id, '00000000-0000-0000-0000-0000000000a1', 1, '{}', '{}', '{}', created_at from brands",
+         select id, '00000000-0000-0000-0000-0000000000a1', 1,
+                '{\"model\": \"LINEAR\", \"lookback_hours\": 168, \"last_touch_weight_ppm\": 600000, \"half_life_hours\": 168, \"is_cross_device\": true}',
+                '{\"kind\": \"CREDIT\", \"activation_threshold\": 1, \"tiers\": [], \"escrow_days\": 3}',
+                '{\"velocity_per_hour\": 1000, \"referrals_per_window\": 10, \"window_hours\": 24, \"ip_correlation_limit\": 5,
+                  \"block_score_ppm\": 500000, \"review_score_ppm\": 300000, \"signals\": []}', created_at
+         from brands",
     )
     .await;
     let mut dice = Dice(7);

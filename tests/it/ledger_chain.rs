@@ -5,8 +5,9 @@ use std::process::{Output, Stdio};
 
 use futures_util::future::join_all;
 use grapevine::base::Kind;
-use grapevine::ledger;
+use grapevine::ledger::reads::{Extent, look};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use uuid::Uuid;
@@ -34,7 +35,8 @@ async fn issue(app: &TestApp, key: &str) -> Value {
 
 /// What `verify` counts in the chain.
 async fn breach_count(app: &TestApp) -> i64 {
-    ledger::reads::broken_links(&mut app.db.conn().await.unwrap(), &app.scope).await.unwrap()
+    let conn = &mut *app.db.conn().await.unwrap();
+    look(conn, &app.scope, Extent::Whole).await.unwrap().breach_count
 }
 
 /// What the binary prints.
@@ -95,6 +97,10 @@ async fn an_export_is_checked_by_the_documented_script() {
     let expected = format!("whole: {} transfers end at {}\n", lines.len() - 1, head(&first));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected, "{}", String::from_utf8_lossy(&output.stderr));
 
+    // The head of an export from before the first transfer is where every chain begins.
+    let start = hex::encode(Sha256::digest(format!("grapevine ledger 1|{}", Kind::Brand.id(app.brand.id))));
+    assert!(check(&first, &[&start]).await.status.success(), "an empty export was the beginning of this one");
+
     issue(&app, "k1").await;
     let second = export(&app).await;
     assert!(check(&second, &[&head(&first), &head(&second)]).await.status.success(), "it goes on where it ended");
@@ -127,14 +133,14 @@ async fn whoever_goes_round_the_doors_breaks_the_chain() {
         ("two that changed places", "update ledger_transfers set chain_seq = -1 where chain_seq = 2; update ledger_transfers set chain_seq = 2 where chain_seq = 3;
             update ledger_transfers set chain_seq = 3 where chain_seq = -1".to_owned(), 3),
     ] {
-        app.execute(&format!("set session_replication_role = replica; {text}; set session_replication_role = origin")).await;
+        app.tamper(&text).await;
         assert_eq!(breach_count(&app).await, breaches, "{deed}");
         // What is not in the chain is in no export: only who sees the database can see it.
         let is_exported = !matches!(deed, "one outside" | "one behind the end");
         assert_eq!(is_whole(&export(&app).await).await, !is_exported, "{deed}");
         app.execute(PUT_BACK).await;
     }
-    app.execute(
+    app.tamper(
         "update ledger_accounts set owner_id = '00000000-0000-0000-0000-00000000dead' where bucket = 'escrow'
         and owner_id = '00000000-0000-0000-0000-0000000000c1'",
     )
@@ -151,13 +157,13 @@ async fn a_chain_that_is_made_anew_is_the_same_or_lacks_the_heads_that_were_kept
     story(&app).await;
     let first = export(&app).await;
     let forget = "update ledger_transfers set chain_seq = null, chain_hash = null; delete from ledger_chains";
-    app.execute(forget).await;
+    app.tamper(forget).await;
     assert_eq!(breach_count(&app).await, 0, "a chain that has not begun is not broken");
     let second = export(&app).await;
     assert_eq!((breach_count(&app).await, second.lines().count()), (0, first.lines().count()));
 
     app.execute(KEEP).await;
-    app.execute(&format!("update ledger_transfers set amount_minor = amount_minor + 1 where chain_seq = 2; {forget}"))
+    app.tamper(&format!("update ledger_transfers set amount_minor = amount_minor + 1 where chain_seq = 2; {forget}"))
         .await;
     let forged = export(&app).await;
     assert!(is_whole(&forged).await && breach_count(&app).await == 0, "its hashes fit");

@@ -182,6 +182,21 @@ impl Weighings {
     }
 }
 
+/// With how many further new conversions of the brand the next version is due, that one included; `None` where no policy in force asks for any.
+pub async fn conversions_until_due(conn: &mut Conn, scope: &Scope, book: &PolicyBook) -> Result<Option<usize>> {
+    let wanted = wanted(book);
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let total = store::count_conversions(conn, scope, 0).await?;
+    let newest = store::newest(conn, scope).await?;
+    let left = wanted.iter().map(|(series, conversions_min)| {
+        let last = newest.get(series).copied().unwrap_or_default();
+        threshold(last, *conversions_min) - (total - last.conversion_total)
+    });
+    Ok(left.min().map(|left| usize::try_from(left).unwrap_or(0).max(1)))
+}
+
 /// The series that policies in force ask for, each with the fewest conversions that any of them waits for.
 fn wanted(book: &PolicyBook) -> BTreeMap<Series, i32> {
     let mut wanted: BTreeMap<Series, i32> = BTreeMap::new();
@@ -196,7 +211,11 @@ fn wanted(book: &PolicyBook) -> BTreeMap<Series, i32> {
 /// Whether enough conversions have come since the last version: as many as the policy says, and a tenth of what that was computed from, so that
 /// a conversion is read again about ten times in all.
 fn is_due(total: i64, last: Newest, conversions_min: i32) -> bool {
-    total - last.conversion_total >= i64::from(conversions_min).max(last.conversion_count / 10)
+    total - last.conversion_total >= threshold(last, conversions_min)
+}
+
+fn threshold(last: Newest, conversions_min: i32) -> i64 {
+    i64::from(conversions_min).max(last.conversion_count / 10)
 }
 
 /// Computes a version from the latest conversions and from everybody who touched something in their time.
@@ -204,10 +223,10 @@ async fn compute(conn: &mut Conn, scope: &Scope, book: &mut PolicyBook, series: 
     let mut paths = rules::Paths::new(series.1);
     if let Some((from, last)) = latest_conversions_span(conn, scope, DATA_DRIVEN_CONVERSIONS_MAX).await? {
         let to = last + TimeDelta::microseconds(1);
-        let (mut walk, mut seen) = (Walk::over(from, to), 0);
+        let (mut walk, mut seen) = (Walk::over([(from, to)]), 0);
         // Of conversions of one moment there may be more than were asked for.
         while seen < 2 * DATA_DRIVEN_CONVERSIONS_MAX
-            && let Some(chunk) = walk.next(conn, scope, book, None).await?
+            && let Some(chunk) = walk.next(conn, scope, book).await?
         {
             seen += i64::try_from(chunk.conversions.len()).unwrap_or(i64::MAX);
             for (conversion, previous_at, touches) in chunk.iter() {

@@ -1,7 +1,10 @@
-//! Credit by group, several models side by side, worked out afresh from touches and conversions by the rules that credit them, under each
-//! conversion's own policy or one that differs from it. It writes nothing, and its sums are exact.
+//! Credit by group, several models side by side, worked out from touches and conversions by the rules that credit them, under each conversion's
+//! own policy or one that differs from it: once, where sums of it are kept (`kept`), else afresh. A report writes nothing, and its sums are exact.
 //! Start with `rules.rs`.
 
+mod dimension;
+mod judged;
+pub mod kept;
 pub mod rules;
 mod store;
 mod upline;
@@ -11,16 +14,17 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::walk::{Chunk, Walk};
+use super::walk::{Chunk, Overrides, Walk};
 use crate::access::Scope;
 use crate::base::limits::{REPORT_CONVERSIONS_MAX, REPORT_PATHS_MAX, UPLINE_DEGREES_MAX};
 use crate::base::{Code, Currency, Error, Result};
 use crate::campaigns::{AttributionModel, PolicyBook};
-use crate::db::Conn;
+use crate::db::{Conn, take_snapshot};
 use crate::referrals::uplines;
 
-pub use rules::{Dimension, Group, Report, Total};
-pub(super) use store::take_snapshot;
+pub use dimension::Dimension;
+use judged::Judged;
+pub use rules::{Group, Report, Total};
 pub use upline::Degree;
 
 /// What a report is asked for.
@@ -43,6 +47,17 @@ pub struct Question {
     pub currency: Currency,
     /// What was spent on groups besides rewards, in minor units, by the group's key.
     pub spend: Vec<(String, i64)>,
+    /// Whether the credit of the members above the buyers is asked for. Without it all of that is unassigned.
+    pub has_upline: bool,
+}
+
+impl Question {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            lookback_hours: self.lookback_hours,
+            is_split_at_previous_conversion: self.is_split_at_previous_conversion,
+        }
+    }
 }
 
 /// Works a report out, as one snapshot sees the brand. Call it first in a transaction.
@@ -51,25 +66,28 @@ pub async fn report(conn: &mut Conn, scope: &Scope, question: &Question) -> Resu
     take_snapshot(conn).await?;
     let book = &mut PolicyBook::load(conn, scope).await?;
     let mut tally = rules::Tally::new(question);
-    let mut walk = Walk::over(question.from, question.to);
-    let mut seen = 0;
-    while let Some(chunk) = walk.next(conn, scope, book, question.lookback_hours).await? {
-        seen += chunk.conversions.len();
-        if seen > REPORT_CONVERSIONS_MAX {
-            let message = format!("These are more than {REPORT_CONVERSIONS_MAX} conversions: ask for a shorter time.");
+    let plan = kept::plan(conn, scope, book, question).await?;
+    let mut walk = Walk::over(plan.gaps.iter().copied()).under(question.overrides());
+    let mut seen_count = 0;
+    while let Some(chunk) = walk.next(conn, scope, book).await? {
+        seen_count += chunk.conversions.len();
+        if seen_count > REPORT_CONVERSIONS_MAX {
+            let message = format!(
+                "More than {REPORT_CONVERSIONS_MAX} conversions would have to be judged again: ask for a shorter time, or when the sums of the time are kept."
+            );
             return Err(Error::refused(Code::LimitReached, &["input", "to"], message));
         }
-        let lines = lines(conn, scope, book, &chunk).await?;
-        for (conversion, previous_at, touches) in chunk.iter() {
-            let line = conversion.member_id.and_then(|id| lines.get(&id)).map_or(&[][..], Vec::as_slice);
-            tally.add(book, conversion, previous_at, touches);
-            tally.add_upline(book, conversion, previous_at, touches, line);
+        let lines = if question.has_upline { lines(conn, scope, book, &chunk).await? } else { HashMap::new() };
+        for seen in chunk.iter() {
+            let line = seen.0.member_id.and_then(|id| lines.get(&id)).map_or(&[][..], Vec::as_slice);
+            tally.add(&Judged::new(book, question.overrides(), seen), line);
         }
     }
-    for counted in store::touch_counts(conn, scope, question).await? {
+    kept::answer(conn, scope, question, &plan, &mut tally).await?;
+    for counted in store::touch_counts(conn, scope, question, &plan.gaps).await? {
         tally.count_touches(counted);
     }
-    for (key, cost_minor) in store::reward_costs(conn, scope, question).await? {
+    for (key, cost_minor) in store::reward_costs(conn, scope, question, &plan.gaps).await? {
         tally.add_cost(key.as_deref(), cost_minor);
     }
     if question.models.iter().any(|model| rules::is_data_driven(*model)) {

@@ -1,76 +1,19 @@
 //! What a report adds up. Pure: conversions with their touches go in one by one, exact sums per group come out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Question;
+use super::dimension::Key;
+use super::judged::Judged;
 use super::upline::{Degree, Uplines};
 use crate::attribution::paths::{Path, Summary};
-use crate::attribution::rules::{Considered, Reason, attribute, doubt};
-use crate::attribution::{WEIGHT_UNITS, journey, markov};
+use crate::attribution::{WEIGHT_UNITS, markov};
 use crate::base::limits::{LOOKBACK_HOURS_MAX, REPORT_ROWS_MAX};
-use crate::base::{Error, Kind, Result, is_plain, split_by_weight};
-use crate::campaigns::{AttributionModel, AttributionPolicy, PolicyBook};
-use crate::journeys::{Conversion, Touch};
-
-/// What credit is grouped by: something of the touch that is credited, or the day of the conversion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dimension {
-    Creator,
-    Campaign,
-    Platform,
-    SubId,
-    Channel,
-    Day,
-}
-
-impl Dimension {
-    /// The group of a touch that is credited for a conversion; empty where the touch has none.
-    fn key(self, conversion: &Conversion, touch: &Touch) -> String {
-        if self == Self::Day { conversion.occurred_at.date_naive().to_string() } else { self.channel(touch) }
-    }
-
-    /// What a touch is in a path: its group, and its creator where groups are days.
-    fn channel(self, touch: &Touch) -> String {
-        match self {
-            Self::Creator | Self::Day => touch.creator_id.map(|id| Kind::Creator.id(id)).unwrap_or_default(),
-            Self::Campaign => touch.campaign_id.map(|id| Kind::Campaign.id(id)).unwrap_or_default(),
-            Self::Platform => touch.platform.as_str().to_owned(),
-            Self::SubId => touch.sub_id.clone().unwrap_or_default(),
-            Self::Channel => touch.channel.map(|channel| channel.as_str().to_owned()).unwrap_or_default(),
-        }
-    }
-
-    /// The same of what a statement wrote into a path.
-    fn channel_of_column(self, text: &str) -> String {
-        let kind = if self == Self::Campaign { Kind::Campaign } else { Kind::Creator };
-        match self {
-            Self::Platform | Self::SubId | Self::Channel => text.to_owned(),
-            Self::Creator | Self::Day | Self::Campaign => {
-                Uuid::parse_str(text).map(|id| kind.id(id)).unwrap_or_default()
-            }
-        }
-    }
-
-    /// The same of what a statement grouped by.
-    fn key_of_column(self, column: Option<&str>) -> String {
-        let Some(text) = column else { return String::new() };
-        let kind = match self {
-            Self::Creator => Kind::Creator,
-            Self::Campaign => Kind::Campaign,
-            Self::Platform | Self::SubId | Self::Channel | Self::Day => return text.to_owned(),
-        };
-        Uuid::parse_str(text).map(|id| kind.id(id)).unwrap_or_default()
-    }
-
-    /// Whether it is known which group a reward was owed for.
-    #[must_use]
-    pub fn has_reward_costs(self) -> bool {
-        matches!(self, Self::Creator | Self::Campaign | Self::Day)
-    }
-}
+use crate::base::{Error, Result, is_plain, split_by_weight};
+use crate::campaigns::AttributionModel;
+use crate::journeys::Conversion;
 
 /// The touches and clicks of a group. The key is as the database writes it.
 pub(super) struct TouchCount {
@@ -91,6 +34,19 @@ impl Total {
     pub(super) fn add(&mut self, weight_units: u64, value_minor: i64) {
         self.conversion_units += u128::from(weight_units);
         self.value_minor += u128::from(value_minor.unsigned_abs());
+    }
+
+    /// What is left of it without a part of it.
+    pub(super) fn less(self, part: Self) -> Self {
+        Self {
+            conversion_units: self.conversion_units.saturating_sub(part.conversion_units),
+            value_minor: self.value_minor.saturating_sub(part.value_minor),
+        }
+    }
+
+    pub(super) fn add_total(&mut self, other: Self) {
+        self.conversion_units += other.conversion_units;
+        self.value_minor += other.value_minor;
     }
 }
 
@@ -148,7 +104,11 @@ pub(super) fn check(question: &Question) -> Result<()> {
 /// The sums so far.
 pub(super) struct Tally<'a> {
     question: &'a Question,
+    /// By the key of the answer.
     groups: BTreeMap<String, Group>,
+    /// What conversions that were judged here give, by model, and the place of each group in it.
+    credited: Vec<Vec<Total>>,
+    places: HashMap<Key, usize>,
     conversion_count: u64,
     value_minor: u128,
     unattributed: Vec<Total>,
@@ -171,6 +131,8 @@ impl<'a> Tally<'a> {
         let mut tally = Self {
             question,
             groups: BTreeMap::new(),
+            credited: Vec::new(),
+            places: HashMap::new(),
             conversion_count: 0,
             value_minor: 0,
             unattributed: vec![Total::default(); question.models.len()],
@@ -189,65 +151,47 @@ impl<'a> Tally<'a> {
         self.groups.entry(key).or_insert_with(|| Group { totals: vec![Total::default(); models], ..Group::default() })
     }
 
-    /// Adds a conversion with the touches that it considers, oldest first.
-    pub(super) fn add(
-        &mut self,
-        book: &PolicyBook,
-        conversion: &Conversion,
-        previous_at: Option<DateTime<Utc>>,
-        touches: &[Touch],
-    ) {
-        let judged = self.judging_policy(book, conversion, touches);
-        if !self.is_asked_about(judged.as_ref()) {
+    fn place(&mut self, key: Key) -> usize {
+        let (models, credited) = (self.question.models.len(), &mut self.credited);
+        *self.places.entry(key).or_insert_with(|| {
+            credited.push(vec![Total::default(); models]);
+            credited.len() - 1
+        })
+    }
+
+    /// Adds a conversion; `line` are the members above the buyer, the nearest first.
+    pub(super) fn add(&mut self, judged: &Judged<'_>, line: &[Uuid]) {
+        let question = self.question;
+        if question.campaign_id.is_some_and(|id| judged.campaign_id != Some(id)) {
             return;
         }
-        let (is_counted, value_minor) = self.counted(conversion);
+        let (is_counted, value_minor) = self.counted(judged.conversion);
         self.conversion_count += 1;
         self.value_minor += u128::from(value_minor.unsigned_abs());
-        let journey = journey(conversion, previous_at);
-        let question = self.question;
+        self.uplines.add(value_minor, judged.upline_ppm(), line);
+        let mut places = Vec::with_capacity(judged.counted.len());
+        for touch in &judged.counted {
+            places.push(self.place(question.dimension.key(judged.at(), touch)));
+        }
         for (index, model) in question.models.iter().enumerate() {
-            let verdicts = judged.as_ref().map_or_else(Vec::new, |(_, policy)| {
-                // Which touches count is the same under every model; of one that credits them all they are known.
-                let model = if is_data_driven(*model) { AttributionModel::Linear } else { *model };
-                attribute(&AttributionPolicy { model, ..policy.clone() }, &journey, touches)
-            });
-            let has_credit = if is_data_driven(*model) {
-                self.wait(conversion, touches, &verdicts, value_minor)
-            } else {
-                self.credit(index, conversion, touches, &verdicts, is_counted)
-            };
-            if !has_credit {
+            if places.is_empty() {
                 self.unattributed[index].add(WEIGHT_UNITS, value_minor);
+            } else if is_data_driven(*model) {
+                self.wait(judged, value_minor);
+            } else {
+                let (weights, amounts) = judged.shares(*model);
+                for ((place, weight_units), minor) in places.iter().zip(weights).zip(amounts) {
+                    if weight_units > 0 {
+                        self.credited[*place][index].add(weight_units, if is_counted { minor } else { 0 });
+                    }
+                }
             }
         }
     }
 
-    /// Adds the credit of the members above the buyer, the nearest first: of a conversion that is credited to anybody, as its policy shares it.
-    pub(super) fn add_upline(
-        &mut self,
-        book: &PolicyBook,
-        conversion: &Conversion,
-        previous_at: Option<DateTime<Utc>>,
-        touches: &[Touch],
-        line: &[Uuid],
-    ) {
-        let judged = self.judging_policy(book, conversion, touches);
-        if !self.is_asked_about(judged.as_ref()) {
-            return;
-        }
-        let journey = journey(conversion, previous_at);
-        let is_credited = |policy: &AttributionPolicy| touches.iter().any(|one| doubt(policy, &journey, one).is_none());
-        let policy =
-            judged.map(|(_, policy)| policy).filter(|policy| !policy.upline_ppm.is_empty() && is_credited(policy));
-        let shares_ppm = policy.as_ref().map_or(&[][..], |policy| policy.upline_ppm.as_slice());
-        let (_, value_minor) = self.counted(conversion);
-        self.uplines.add(value_minor, shares_ppm, line);
-    }
-
-    /// Whether the question is about conversions that this campaign judges.
-    fn is_asked_about(&self, judged: Option<&(Uuid, AttributionPolicy)>) -> bool {
-        self.question.campaign_id.is_none_or(|id| judged.is_some_and(|(judge, _)| *judge == id))
+    /// The members above the buyers who are counted already, with the places of their degrees.
+    pub(super) fn upline_members(&self) -> Vec<(usize, Uuid)> {
+        self.uplines.members().collect()
     }
 
     /// Whether a conversion's value is in the report's currency, and what of it counts.
@@ -256,18 +200,15 @@ impl<'a> Tally<'a> {
         (is_counted, if is_counted { conversion.value.minor } else { 0 })
     }
 
-    /// Keeps what will be divided when all paths are known; whether there is somebody to divide it over.
-    fn wait(&mut self, conversion: &Conversion, touches: &[Touch], verdicts: &[Considered], value_minor: i64) -> bool {
+    /// Keeps what will be divided when all paths are known.
+    fn wait(&mut self, judged: &Judged<'_>, value_minor: i64) {
         let dimension = self.question.dimension;
-        let counted = touches.iter().zip(verdicts).filter(|(_, one)| one.reason == Reason::Credited);
+        let shown = |key: Key| dimension.shown(&key);
+        let counted = judged.counted.iter();
         let (path, keys): (Path, Vec<String>) =
-            counted.map(|(touch, _)| (dimension.channel(touch), dimension.key(conversion, touch))).unzip();
-        if path.is_empty() {
-            return false;
-        }
+            counted.map(|touch| (shown(dimension.channel(touch)), shown(dimension.key(judged.at(), touch)))).unzip();
         self.paths.add_conversion(path.clone(), value_minor.unsigned_abs());
         self.waiting.push(Waiting { path, keys, value_minor });
-        true
     }
 
     /// Counts the path of people who did not convert.
@@ -275,6 +216,19 @@ impl<'a> Tally<'a> {
         let dimension = self.question.dimension;
         let path = path.iter().map(|text| dimension.channel_of_column(text)).collect();
         self.paths.add_non_conversions(path, person_count.unsigned_abs());
+    }
+
+    /// Adds what the conversions that were judged here give to the groups of the answer.
+    fn name_groups(&mut self) {
+        let (places, credited) = (std::mem::take(&mut self.places), std::mem::take(&mut self.credited));
+        for (key, place) in places {
+            if credited[place].iter().any(|total| total.conversion_units > 0) {
+                let group = self.group(self.question.dimension.shown(&key));
+                for (total, more) in group.totals.iter_mut().zip(&credited[place]) {
+                    total.add_total(*more);
+                }
+            }
+        }
     }
 
     /// Divides what waited, now that all paths are known.
@@ -291,53 +245,37 @@ impl<'a> Tally<'a> {
         Ok(())
     }
 
-    /// Adds what one model gives to each touch; whether it gave anything.
-    fn credit(
-        &mut self,
-        index: usize,
-        conversion: &Conversion,
-        touches: &[Touch],
-        verdicts: &[Considered],
-        is_counted: bool,
-    ) -> bool {
-        let mut has_credit = false;
-        for (touch, verdict) in touches.iter().zip(verdicts).filter(|(_, one)| one.reason == Reason::Credited) {
-            has_credit = true;
-            let key = self.question.dimension.key(conversion, touch);
-            let value_minor = if is_counted { verdict.amount_minor } else { 0 };
-            self.group(key).totals[index].add(verdict.weight_units, value_minor);
-        }
-        has_credit
-    }
-
-    /// The campaign that judges a conversion, and its policy as the question wants it.
-    fn judging_policy(
-        &self,
-        book: &PolicyBook,
-        conversion: &Conversion,
-        touches: &[Touch],
-    ) -> Option<(Uuid, AttributionPolicy)> {
-        if let Some(id) = conversion.campaign_id {
-            let policies = conversion.policy_version.and_then(|version| book.version(id, version))?;
-            return Some((id, self.asked(&policies.attribution)));
-        }
-        let journey = journey(conversion, None);
-        touches.iter().rev().find_map(|touch| {
-            let id = touch.campaign_id?;
-            let policy = self.asked(&book.current(id)?.attribution);
-            doubt(&policy, &journey, touch).is_none().then_some((id, policy))
-        })
-    }
-
-    fn asked(&self, policy: &AttributionPolicy) -> AttributionPolicy {
+    /// Adds what is kept of a group, unless it has nothing of what is asked for.
+    pub(super) fn add_kept(&mut self, kept: &KeptGroup) {
         let question = self.question;
-        AttributionPolicy {
-            lookback_hours: question.lookback_hours.unwrap_or(policy.lookback_hours),
-            is_split_at_previous_conversion: question
-                .is_split_at_previous_conversion
-                .unwrap_or(policy.is_split_at_previous_conversion),
-            ..policy.clone()
+        let totals: Vec<Total> = question.models.iter().map(|model| kept.credit.under(*model)).collect();
+        let is_credited = totals.iter().any(|total| total.conversion_units > 0);
+        if !is_credited && kept.touch_count == 0 && kept.reward_count == 0 {
+            return;
         }
+        let group = self.group(question.dimension.key_of_column(Some(&kept.key)));
+        group.touch_count += kept.touch_count;
+        group.click_count += kept.click_count;
+        if kept.reward_count > 0 {
+            group.spend_minor = Some(group.spend_minor.unwrap_or(0) + kept.cost_minor);
+        }
+        for (total, more) in group.totals.iter_mut().zip(totals) {
+            total.add_total(more);
+        }
+    }
+
+    /// Adds what is kept of all conversions, credited or not.
+    pub(super) fn add_whole(&mut self, whole: &KeptWhole) {
+        self.conversion_count += whole.conversion_count;
+        self.value_minor += whole.value_minor;
+        let all = Total {
+            conversion_units: u128::from(whole.conversion_count) * u128::from(WEIGHT_UNITS),
+            value_minor: whole.value_minor,
+        };
+        for (model, left) in self.question.models.iter().zip(&mut self.unattributed) {
+            left.add_total(all.less(whole.credit.under(*model)));
+        }
+        self.uplines.add_whole(all, &whole.degrees);
     }
 
     pub(super) fn count_touches(&mut self, counted: TouchCount) {
@@ -354,6 +292,7 @@ impl<'a> Tally<'a> {
 
     pub(super) fn finish(mut self) -> Result<Report> {
         self.divide_by_paths()?;
+        self.name_groups();
         let has_costs = self.question.dimension.has_reward_costs();
         let mut groups: Vec<(String, Group)> = self.groups.into_iter().collect();
         for (_, group) in groups.iter_mut().filter(|_| has_costs) {
@@ -374,6 +313,54 @@ impl<'a> Tally<'a> {
             unattributed: self.unattributed,
         })
     }
+}
+
+/// What each model credits that can be kept, in the order of [`KEPT_MODELS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Credit(pub [Total; KEPT_MODELS.len()]);
+
+/// The models whose sums of days add up: DATA_DRIVEN divides by the paths of all the time that is asked for.
+pub(super) const KEPT_MODELS: [AttributionModel; 6] = [
+    AttributionModel::FirstTouch,
+    AttributionModel::LastTouch,
+    AttributionModel::Linear,
+    AttributionModel::TimeDecay,
+    AttributionModel::PositionBased,
+    AttributionModel::WeightedLastTouch,
+];
+
+impl Credit {
+    pub(super) fn add(&mut self, other: &Self) {
+        for (total, more) in self.0.iter_mut().zip(other.0) {
+            total.add_total(more);
+        }
+    }
+
+    fn under(&self, model: AttributionModel) -> Total {
+        let kept = KEPT_MODELS.iter().position(|kept| *kept == model);
+        kept.and_then(|place| self.0.get(place)).copied().unwrap_or_default()
+    }
+}
+
+/// What is kept of a group over some time. Its key is as the database writes it.
+#[derive(Clone, Debug)]
+pub(super) struct KeptGroup {
+    pub key: String,
+    pub touch_count: i64,
+    pub click_count: i64,
+    pub reward_count: i64,
+    pub cost_minor: u128,
+    pub credit: Credit,
+}
+
+/// What is kept of all conversions over some time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KeptWhole {
+    pub conversion_count: u64,
+    pub value_minor: u128,
+    pub credit: Credit,
+    /// The credit of each degree above the buyers, the nearest first, with the members who have no part in what was judged anew.
+    pub degrees: Vec<Degree>,
 }
 
 pub(super) fn is_data_driven(model: AttributionModel) -> bool {

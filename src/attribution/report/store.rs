@@ -2,18 +2,15 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 
 use super::Question;
-use super::rules::{Dimension, TouchCount};
+use super::dimension::Dimension;
+use super::rules::TouchCount;
 use crate::access::Scope;
+use crate::attribution::walk::Stretch;
 use crate::base::Result;
 use crate::db::{Conn, sql};
-
-/// Every statement of the transaction sees the same rows from here on. It must be the first.
-pub(in crate::attribution) async fn take_snapshot(conn: &mut Conn) -> Result<()> {
-    Ok(conn.batch_execute("set transaction isolation level repeatable read, read only").await?)
-}
 
 #[derive(QueryableByName)]
 struct TouchRow {
@@ -32,8 +29,9 @@ macro_rules! touches_by {
             "select ",
             $key,
             " as key, count(*) as touch_count, count(*) filter (where t.kind = 'CLICK' and t.decision <> 'BLOCK') as click_count
-             from campaigns k
-             join touchpoints t on t.brand_id = k.brand_id and t.campaign_id = k.id and t.occurred_at >= $2 and t.occurred_at < $3
+             from unnest($2::timestamptz[], $3::timestamptz[]) as s (since, until)
+             cross join campaigns k
+             join touchpoints t on t.brand_id = k.brand_id and t.campaign_id = k.id and t.occurred_at >= s.since and t.occurred_at < s.until
              where k.brand_id = $1 and ($4::uuid is null or k.id = $4) and t.kind not in ('ACTIVATION', 'CONVERSION')
                    and (t.creator_id is not null or t.referrer_id is not null)
              group by 1"
@@ -41,7 +39,13 @@ macro_rules! touches_by {
     };
 }
 
-pub(super) async fn touch_counts(conn: &mut Conn, scope: &Scope, question: &Question) -> Result<Vec<TouchCount>> {
+/// The touches of these stretches by group.
+pub(super) async fn touch_counts(
+    conn: &mut Conn,
+    scope: &Scope,
+    question: &Question,
+    stretches: &[Stretch],
+) -> Result<Vec<TouchCount>> {
     let text = match question.dimension {
         Dimension::Creator => touches_by!("t.creator_id::text"),
         Dimension::Campaign => touches_by!("t.campaign_id::text"),
@@ -52,8 +56,8 @@ pub(super) async fn touch_counts(conn: &mut Conn, scope: &Scope, question: &Ques
     };
     let rows: Vec<TouchRow> = sql(text)
         .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Timestamptz, _>(question.from)
-        .bind::<Timestamptz, _>(question.to)
+        .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(from, _)| *from).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, to)| *to).collect::<Vec<_>>())
         .bind::<Nullable<SqlUuid>, _>(question.campaign_id)
         .load(conn)
         .await?;
@@ -134,19 +138,20 @@ macro_rules! costs_by {
             "select ",
             $key,
             " as key, sum(r.amount_minor - r.reversed_minor)::int8 as cost_minor
-             from rewards r
-             where r.brand_id = $1 and r.triggered_at >= $2 and r.triggered_at < $3 and ($4::uuid is null or r.campaign_id = $4)
-                   and r.currency = $5 and r.kind in ('CREDIT', 'COMMISSION') and r.state <> 'REJECTED'
+             from unnest($2::timestamptz[], $3::timestamptz[]) as s (since, until)
+             join rewards r on r.brand_id = $1 and r.triggered_at >= s.since and r.triggered_at < s.until
+             where ($4::uuid is null or r.campaign_id = $4) and r.currency = $5 and r.kind in ('CREDIT', 'COMMISSION') and r.state <> 'REJECTED'
              group by 1"
         )
     };
 }
 
-/// What the rewards of the time cost by group, where a reward has one.
+/// What the rewards of these stretches cost by group, where a reward has one.
 pub(super) async fn reward_costs(
     conn: &mut Conn,
     scope: &Scope,
     question: &Question,
+    stretches: &[Stretch],
 ) -> Result<Vec<(Option<String>, i64)>> {
     let text = match question.dimension {
         Dimension::Creator => costs_by!("r.beneficiary_creator_id::text"),
@@ -156,8 +161,8 @@ pub(super) async fn reward_costs(
     };
     let rows: Vec<CostRow> = sql(text)
         .bind::<SqlUuid, _>(scope.brand_id)
-        .bind::<Timestamptz, _>(question.from)
-        .bind::<Timestamptz, _>(question.to)
+        .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(from, _)| *from).collect::<Vec<_>>())
+        .bind::<Array<Timestamptz>, _>(stretches.iter().map(|(_, to)| *to).collect::<Vec<_>>())
         .bind::<Nullable<SqlUuid>, _>(question.campaign_id)
         .bind::<Text, _>(question.currency.to_string())
         .load(conn)

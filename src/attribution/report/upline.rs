@@ -18,40 +18,73 @@ pub struct Degree {
     pub member_count: u64,
 }
 
+/// A part of a conversion's credit: the place of the degree, 0 for the nearest, and the member who takes it; `None` where nobody does.
+pub(super) struct Part {
+    pub taker: Option<(usize, Uuid)>,
+    pub weight_units: u64,
+    pub value_minor: i64,
+}
+
+/// Divides a conversion: `shares_ppm` are the policy's of the degrees, none where nobody is credited, and `line` the buyer's ancestors, both the
+/// nearest first. What no ancestor takes is left over.
+pub(super) fn divide(value_minor: i64, shares_ppm: &[i32], line: &[Uuid]) -> Vec<Part> {
+    let given: i32 = shares_ppm.iter().sum();
+    let parts: Vec<u64> =
+        shares_ppm.iter().chain([&(1_000_000 - given)]).map(|ppm| u64::from(ppm.unsigned_abs())).collect();
+    let places = shares(&parts).into_iter().zip(split_by_weight(value_minor, &parts));
+    let part = |(place, (weight_units, value_minor)): (usize, (u64, i64))| {
+        let is_given = place < shares_ppm.len().min(UPLINE_DEGREES_MAX) && (weight_units > 0 || value_minor > 0);
+        let taker = line.get(place).filter(|_| is_given).map(|id| (place, *id));
+        Part { taker, weight_units, value_minor }
+    };
+    places.enumerate().map(part).collect()
+}
+
 /// The sums so far.
 #[derive(Default)]
 pub(super) struct Uplines {
     totals: [Total; UPLINE_DEGREES_MAX],
     members: [BTreeSet<Uuid>; UPLINE_DEGREES_MAX],
+    /// How many members have a part in what is kept, and in nothing that was added here.
+    other_members: [u64; UPLINE_DEGREES_MAX],
     unassigned: Total,
 }
 
 impl Uplines {
-    /// Adds a conversion: `shares_ppm` are the policy's of the degrees, none where nobody is credited, and `line` the buyer's ancestors, both the
-    /// nearest first. What no ancestor takes is left over.
+    /// Adds a conversion.
     pub(super) fn add(&mut self, value_minor: i64, shares_ppm: &[i32], line: &[Uuid]) {
-        let given: i32 = shares_ppm.iter().sum();
-        let parts: Vec<u64> =
-            shares_ppm.iter().chain([&(1_000_000 - given)]).map(|ppm| u64::from(ppm.unsigned_abs())).collect();
-        let places = shares(&parts).into_iter().zip(split_by_weight(value_minor, &parts));
-        for (place, (weight_units, minor)) in places.enumerate() {
-            let is_given = place < shares_ppm.len() && (weight_units > 0 || minor > 0);
-            let ancestor = line.get(place).filter(|_| is_given);
-            match (ancestor, self.totals.get_mut(place), self.members.get_mut(place)) {
-                (Some(id), Some(total), Some(members)) => {
-                    total.add(weight_units, minor);
-                    members.insert(*id);
-                }
-                _ => self.unassigned.add(weight_units, minor),
+        for Part { taker, weight_units, value_minor } in divide(value_minor, shares_ppm, line) {
+            if let Some((place, id)) = taker {
+                self.totals[place].add(weight_units, value_minor);
+                self.members[place].insert(id);
+            } else {
+                self.unassigned.add(weight_units, value_minor);
             }
         }
     }
 
+    /// Who has a part in what was added: the place of the degree, and the member.
+    pub(super) fn members(&self) -> impl Iterator<Item = (usize, Uuid)> {
+        self.members.iter().enumerate().flat_map(|(place, ids)| ids.iter().map(move |id| (place, *id)))
+    }
+
+    /// Adds what is kept: all of it, and the degrees' parts, the nearest first, each with the members who are not counted yet.
+    pub(super) fn add_whole(&mut self, all: Total, degrees: &[Degree]) {
+        let mut left = all;
+        for ((total, count), degree) in self.totals.iter_mut().zip(&mut self.other_members).zip(degrees) {
+            total.add_total(degree.total);
+            *count += degree.member_count;
+            left = left.less(degree.total);
+        }
+        self.unassigned.add_total(left);
+    }
+
     /// The degrees that have something, the nearest first with its number, and what is left.
     pub(super) fn finish(self) -> (Vec<(i32, Degree)>, Total) {
-        let degrees = (1..).zip(self.totals.into_iter().zip(self.members));
+        let members = self.members.iter().map(|ids| ids.len() as u64).zip(self.other_members);
+        let degrees = (1..).zip(self.totals.into_iter().zip(members));
         let degrees =
-            degrees.map(|(degree, (total, members))| (degree, Degree { total, member_count: members.len() as u64 }));
+            degrees.map(|(degree, (total, (own, other)))| (degree, Degree { total, member_count: own + other }));
         (degrees.filter(|(_, degree)| degree.member_count > 0).collect(), self.unassigned)
     }
 }

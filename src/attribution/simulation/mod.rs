@@ -9,13 +9,12 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::report::take_snapshot;
 use super::walk::{Chunk, Walk};
 use super::{Weighings, journey, judging_campaign};
 use crate::access::Scope;
 use crate::base::{Code, Currency, Error, Result, is_plain};
 use crate::campaigns::{AttributionPolicy, PolicyBook};
-use crate::db::Conn;
+use crate::db::{Conn, take_snapshot};
 use crate::journeys::{Conversion, Touch};
 
 pub use rules::{Moved, Simulation};
@@ -67,10 +66,10 @@ pub async fn simulate(
     let weighings = &mut Weighings::in_force(conn, scope, book, &trial.policy).await?;
     let stood = Stood::replace(book, trial);
     let mut tally = Tally::new(trial.currency);
-    let mut walk = Walk::over(trial.from, trial.to);
+    let mut walk = Walk::over([(trial.from, trial.to)]);
     let mut done_count = 0;
     tell(Progress { done_count, total_count });
-    while let Some(chunk) = walk.next(conn, scope, book, None).await? {
+    while let Some(chunk) = walk.next(conn, scope, book).await? {
         judge(conn, scope, &Bench { trial, book, stood: &stood }, weighings, &chunk, &mut tally).await?;
         done_count += chunk.conversions.len() as u64;
         tell(Progress { done_count, total_count });

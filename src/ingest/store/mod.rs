@@ -51,6 +51,8 @@ pub(super) struct Names {
     pub campaigns: HashSet<(Uuid, String)>,
     pub tokens: HashSet<(Uuid, String)>,
     pub accounts: HashSet<(Uuid, Platform, String)>,
+    /// Brands whose events say more than our vocabulary has.
+    pub keepers: HashSet<Uuid>,
 }
 
 #[derive(QueryableByName)]
@@ -209,7 +211,25 @@ pub(super) async fn directory(conn: &mut Conn, names: &Names) -> Result<Director
         campaigns: named(conn, campaigns, &names.campaigns, Kind::Campaign).await?,
         links: links(conn, &names.tokens).await?,
         accounts: accounts(conn, &names.accounts).await?,
+        keepers: keepers(conn, &names.keepers).await?,
     })
+}
+
+#[derive(QueryableByName)]
+struct BrandRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: Uuid,
+}
+
+async fn keepers(conn: &mut Conn, brand_ids: &HashSet<Uuid>) -> Result<HashSet<Uuid>> {
+    if brand_ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<BrandRow> = sql("select id from brands where id = any ($1) and keeps_properties")
+        .bind::<Array<SqlUuid>, _>(brand_ids.iter().copied().collect::<Vec<_>>())
+        .load(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 async fn named(

@@ -9,10 +9,11 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::tally::carry;
-use super::{Planted, count_referees, lock_forest, plant};
+use super::{Planted, UPLINE_LEVELS, count_referees, lock_forest, plant};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
+use crate::marks;
 use crate::members::tally::{Gain, Sums};
 
 #[derive(QueryableByName)]
@@ -46,6 +47,7 @@ pub async fn attach(conn: &mut Conn, scope: &Scope, pairs: &[(Uuid, Uuid)], now:
     let (later, now_possible): (Vec<_>, Vec<_>) =
         pairs.iter().copied().partition(|(_, referrer_id)| moving.contains(referrer_id));
     let mut attached = attach_leaves(conn, scope, &now_possible, now).await?;
+    marks::mark_buyers(conn, scope, now, &attached, UPLINE_LEVELS).await?;
     let done: HashSet<Uuid> = attached.iter().copied().collect();
     for (id, referrer_id) in now_possible.into_iter().chain(later).filter(|(id, _)| !done.contains(id)) {
         if attach_branch(conn, scope, id, referrer_id, now).await? {

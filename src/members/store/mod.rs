@@ -52,6 +52,7 @@ use super::{Member, MemberStatus};
 
 use crate::access::Scope;
 use crate::base::Result;
+use crate::base::limits::UPLINE_DEGREES_MAX;
 use crate::db::{Conn, sql};
 pub use attach::attach;
 pub use change::{MemberChange, change_members, forget_identity};
@@ -64,8 +65,11 @@ pub use moves::moves_of;
 pub(super) use moves::{allow_long_move, keep_move};
 pub use plant::{Planted, plant};
 pub use standing::{RankingQuery, Standing, top_referrers};
-pub use tally::{Sale, forget_activity, record_sales};
+pub use tally::{Sale, forget_activity, record_sales, recount_sales};
 pub use upline::{ALL_HOPS, ancestors_of};
+
+/// Who hangs elsewhere, and those below it whose credited up-line that changes.
+const UPLINE_LEVELS: i32 = UPLINE_DEGREES_MAX as i32;
 
 /// A member as a statement returns it: select [`MEMBER_COLUMNS`] of an alias `m`.
 #[derive(QueryableByName)]

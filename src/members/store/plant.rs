@@ -9,10 +9,11 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::tally::write;
-use super::{by_ids, lock_forest};
+use super::{UPLINE_LEVELS, by_ids, lock_forest};
 use crate::access::Scope;
 use crate::base::Result;
 use crate::db::{Conn, sql};
+use crate::marks;
 use crate::members::placement::{above, is_anchor_depth, place};
 use crate::members::tally::{Sums, Tally, first_day};
 use crate::members::{Member, Placement};
@@ -67,6 +68,7 @@ pub async fn plant(
         return Ok(Planted::Cycle);
     }
     let member_count = move_branch(conn, scope, &member, referrer.as_ref(), now).await?;
+    marks::mark_buyers(conn, scope, now, &[id], UPLINE_LEVELS).await?;
     Ok(Planted::Moved { from_referrer_id: member.referrer_id, member_count })
 }
 

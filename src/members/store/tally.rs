@@ -131,16 +131,44 @@ pub async fn record_sales(conn: &mut Conn, scope: &Scope, sales: &[Sale], now: D
     .bind::<Array<Nullable<Timestamptz>>, _>(members.values().map(|(_, bought_at)| *bought_at).collect::<Vec<_>>())
     .load(conn)
     .await?;
-    let gains: Vec<Gain> = rows
-        .into_iter()
-        .map(|row| Gain {
-            path: row.path,
-            sums: Sums { value_minor: row.value_minor, ..Sums::default() },
-            active_before: row.active_before,
-            active_at: row.active_at,
-        })
-        .collect();
-    carry(conn, scope, &gains, now).await
+    carry(conn, scope, &to_gains(rows), now).await
+}
+
+fn to_gains(rows: Vec<BuyerRow>) -> Vec<Gain> {
+    let gain = |row: BuyerRow| Gain {
+        path: row.path,
+        sums: Sums { value_minor: row.value_minor, ..Sums::default() },
+        active_before: row.active_before,
+        active_at: row.active_at,
+    };
+    rows.into_iter().map(gain).collect()
+}
+
+/// Counts the sales of these members anew, after conversions went from one to another, and carries the difference to the downlines that they are
+/// part of. The caller holds the brand's forest.
+pub async fn recount_sales(conn: &mut Conn, scope: &Scope, ids: &[Uuid], now: DateTime<Utc>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<BuyerRow> = sql("with old as (
+             select m.id, m.last_active_at, m.value_minor, s.minor, s.bought_at
+             from unnest($2::uuid[]) as n (id)
+             join members m on m.brand_id = $1 and m.id = n.id
+             cross join lateral (
+                 select coalesce(sum(c.amount_minor - c.refunded_minor) filter (where c.currency = $3), 0)::int8 as minor,
+                        max(c.occurred_at) as bought_at
+                 from conversions c where c.brand_id = $1 and c.member_id = n.id) s)
+         update members m
+         set value_minor = old.minor, last_active_at = greatest(m.signed_up_at, m.activated_at, old.bought_at)
+         from old where m.brand_id = $1 and m.id = old.id
+         returning m.path::text as path, old.minor - old.value_minor as value_minor, old.last_active_at as active_before,
+                   m.last_active_at as active_at")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .bind::<Text, _>(scope.currency.to_string())
+    .load(conn)
+    .await?;
+    carry(conn, scope, &to_gains(rows), now).await
 }
 
 /// Forgets activity of days that nobody asks for any more.

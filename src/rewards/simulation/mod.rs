@@ -10,18 +10,21 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::activations::{is_meaningful, kinds};
 use super::commission::{Part, claim, wanted};
 use super::lines::{degrees_above, supposed_lines};
 use super::trigger::{Trigger, beneficiaries, claims_of, lines_above};
+use super::worth::{self, Asked, Moment};
 use super::{Claim, store as rewards};
 use crate::access::Scope;
 use crate::attribution::simulation::Progress;
-use crate::base::limits::{SIMULATION_CAUSES_MAX, SIMULATION_CHUNK_CAUSES};
+use crate::base::limits::{ACTS_PER_PERSON_MAX, SIMULATION_CAUSES_MAX, SIMULATION_CHUNK_CAUSES};
 use crate::base::{Code, Currency, Error, Result};
-use crate::campaigns::{CampaignFacts, CampaignStatus, Policies};
-use crate::db::Conn;
+use crate::campaigns::{ActivationRule, CampaignFacts, CampaignStatus, Policies};
+use crate::db::{Conn, take_snapshot};
+use crate::events::TouchKind;
 use crate::fraud::decisions_on;
-use crate::journeys::{Conversion, Decision, conversions_by_id};
+use crate::journeys::{Act, Conversion, Decision, acts_of, conversions_by_id};
 
 use rules::Run;
 pub use rules::{Simulation, Sums};
@@ -52,7 +55,7 @@ pub async fn simulate(
     tell: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Simulation> {
     rules::check(question)?;
-    store::take_snapshot(conn).await?;
+    take_snapshot(conn).await?;
     let conversion_count = store::conversion_count(conn, scope, question).await?;
     let mut activations = activations(conn, scope, question).await?;
     let total_count = conversion_count.saturating_add(activations.len());
@@ -123,13 +126,49 @@ async fn activations(conn: &mut Conn, scope: &Scope, question: &Question) -> Res
     let mut found = Vec::new();
     let mut after = Uuid::nil();
     loop {
-        let (page, last) = store::activations(conn, scope, question, after, SIMULATION_CHUNK_CAUSES).await?;
+        let (page, last) = match &question.policies.reward.activation {
+            None => store::activations(conn, scope, question, after, SIMULATION_CHUNK_CAUSES).await?,
+            Some(rule) => activations_by_rule(conn, scope, question, rule, after).await?,
+        };
         found.extend(page.into_iter().filter(|one| question.from <= one.occurred_at && one.occurred_at < question.to));
         match last {
             Some(last) if found.len() <= SIMULATION_CAUSES_MAX => after = last,
             _ => return Ok(found),
         }
     }
+}
+
+/// The same for a page of members whose activations a rule counts.
+async fn activations_by_rule(
+    conn: &mut Conn,
+    scope: &Scope,
+    question: &Question,
+    rule: &ActivationRule,
+    after: Uuid,
+) -> Result<(Vec<Activation>, Option<Uuid>)> {
+    let (members, last) = store::joined(conn, scope, question, after, SIMULATION_CHUNK_CAUSES).await?;
+    let mut kinds = kinds(std::iter::once(rule));
+    if !kinds.contains(&TouchKind::Signup) {
+        kinds.push(TouchKind::Signup);
+    }
+    let ids: Vec<Uuid> = members.iter().map(|member| member.canonical_id).collect();
+    let acts = acts_of(conn, scope, &ids, &kinds, ACTS_PER_PERSON_MAX).await?;
+    let nth = usize::try_from(question.policies.reward.activation_threshold - 1).unwrap_or(0);
+    let place = |act: &Act| (act.recorded_at, act.occurred_at, act.id);
+    let found = members.into_iter().filter_map(|member| {
+        let own = acts.get(&member.canonical_id)?;
+        let reached = own.iter().filter(|act| is_meaningful(rule, act)).nth(nth)?;
+        let joined = own.iter().find(|act| act.kind == TouchKind::Signup);
+        let cause = joined.filter(|joined| place(joined) > place(reached)).unwrap_or(reached);
+        Some(Activation {
+            member_id: member.member_id,
+            creator_id: member.creator_id,
+            event_id: cause.id,
+            occurred_at: cause.occurred_at,
+            recorded_at: cause.recorded_at,
+        })
+    });
+    Ok((found.collect(), last))
 }
 
 async fn conversions(
@@ -158,6 +197,8 @@ async fn activation_claims(
     let degrees = question.policies.reward.tiers.iter().map(|tier| i32::from(tier.degree)).max();
     let above = lines_above(conn, scope, &ids, degrees.unwrap_or(0).max(1)).await?;
     let decisions = decisions_on(conn, scope, &ids, &[]).await?;
+    let asked: Vec<Asked<Moment>> = due.iter().map(|one| asked(facts, one)).collect();
+    let worths = worth::of_past(conn, scope, &question.policies.reward, &asked).await?;
     let mut claims = Vec::new();
     for one in due {
         let trigger = Trigger {
@@ -170,9 +211,15 @@ async fn activation_claims(
         };
         let line = beneficiaries(above.get(&one.member_id).map_or(&[], Vec::as_slice), one.creator_id);
         let decision = decisions.get(&one.member_id).copied().unwrap_or(Decision::Allow);
-        claims.extend(claims_of(&trigger, &line, decision).into_iter().map(|claim| (one.place(), claim)));
+        let worth = worths.get(&one.member_id).copied().unwrap_or_default();
+        claims.extend(claims_of(&trigger, &line, decision, worth).into_iter().map(|claim| (one.place(), claim)));
     }
     Ok(claims)
+}
+
+fn asked(facts: &CampaignFacts, one: &Activation) -> Asked<Moment> {
+    let place = Moment { recorded_at: one.recorded_at, occurred_at: one.occurred_at, event_id: one.event_id };
+    Asked { member_id: one.member_id, campaign_id: facts.id, currency: facts.currency, place }
 }
 
 async fn conversion_claims(

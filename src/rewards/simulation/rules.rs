@@ -1,14 +1,14 @@
 //! What a simulation adds up. Pure: claims go in one by one, in the order of what caused them; sums come out.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use uuid::Uuid;
 
 use super::Question;
 use crate::base::{Currency, Error, Result, is_plain};
 use crate::journeys::Decision;
-use crate::rewards::grant::{Desk, cap_key, denial};
-use crate::rewards::store::CapKey;
+use crate::rewards::caps::Counts;
+use crate::rewards::grant::{Desk, denial};
 use crate::rewards::{Beneficiary, Claim, RewardReason, is_money};
 
 /// Some rewards, added up.
@@ -65,12 +65,12 @@ struct Purse {
     /// What is left; `None` is no limit.
     left_minor: Option<i64>,
     currency: Currency,
-    taken: HashMap<CapKey, i32>,
+    counts: Counts,
 }
 
 impl Desk for Purse {
-    fn has_room(&self, claim: &Claim) -> bool {
-        cap_key(claim).is_none_or(|(key, max)| self.taken.get(&key).copied().unwrap_or(0) < max)
+    fn full(&self, claim: &Claim) -> Option<RewardReason> {
+        self.counts.full(claim)
     }
 
     /// A budget pays in its own currency alone.
@@ -84,9 +84,7 @@ impl Desk for Purse {
     }
 
     fn count(&mut self, claim: &Claim) {
-        if let Some((key, _)) = cap_key(claim) {
-            *self.taken.entry(key).or_default() += 1;
-        }
+        self.counts.take(claim);
     }
 }
 
@@ -103,7 +101,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn new(question: &Question) -> Self {
-        let purse = Purse { left_minor: question.budget_minor, currency: question.currency, taken: HashMap::new() };
+        let purse = Purse { left_minor: question.budget_minor, currency: question.currency, counts: Counts::default() };
         Self {
             purse,
             activation_count: 0,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::rules::Sums;
@@ -11,11 +11,6 @@ use super::{Part, Question};
 use crate::access::Scope;
 use crate::base::{Error, Result};
 use crate::db::{Conn, sql};
-
-/// Every statement of the transaction sees the same rows from here on. It must be the first.
-pub(super) async fn take_snapshot(conn: &mut Conn) -> Result<()> {
-    Ok(conn.batch_execute("set transaction isolation level repeatable read, read only").await?)
-}
 
 /// The moment at which a referee's activation reached the threshold: that of the activation, or of the sign-up where it came after.
 #[derive(Clone, Debug, QueryableByName)]
@@ -86,6 +81,41 @@ pub(super) async fn activations(
     .await?;
     let is_full = i64::try_from(ids.len()).is_ok_and(|count| count >= limit);
     Ok((found, ids.last().copied().filter(|_| is_full)))
+}
+
+/// A member who has signed up.
+#[derive(Clone, Debug, QueryableByName)]
+pub(super) struct Member {
+    #[diesel(sql_type = SqlUuid)]
+    pub member_id: Uuid,
+    #[diesel(sql_type = SqlUuid)]
+    pub canonical_id: Uuid,
+    /// The creator in whose tree the member is.
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub creator_id: Option<Uuid>,
+}
+
+/// A page of the campaign's members who have signed up, and the last of it, if there may be more.
+pub(super) async fn joined(
+    conn: &mut Conn,
+    scope: &Scope,
+    question: &Question,
+    after: Uuid,
+    limit: i64,
+) -> Result<(Vec<Member>, Option<Uuid>)> {
+    let page: Vec<Member> = sql("select m.id as member_id, p.canonical_id, m.creator_id
+         from members m join people p on p.brand_id = m.brand_id and p.id = m.person_id
+         where m.brand_id = $1 and m.campaign_id = $2 and m.signed_up_at is not null and m.id > $3
+         order by m.id limit $4")
+    .bind::<SqlUuid, _>(scope.brand_id)
+    .bind::<SqlUuid, _>(question.campaign_id)
+    .bind::<SqlUuid, _>(after)
+    .bind::<BigInt, _>(limit)
+    .load(conn)
+    .await?;
+    let is_full = i64::try_from(page.len()).is_ok_and(|count| count >= limit);
+    let last = page.last().map(|member| member.member_id).filter(|_| is_full);
+    Ok((page, last))
 }
 
 #[derive(QueryableByName)]

@@ -79,9 +79,9 @@ async fn every_parameter_of_a_model_is_kept_shown_and_versioned() {
     let input = json!({ "slug": "decay", "name": "Decay", "objective": "AWARENESS",
         "attribution": { "model": "TIME_DECAY", "splitAtPreviousConversion": true } });
     let id = make_campaign(&app, input).await["campaign"]["id"].clone();
-    let shown = "attributionPolicy { version model lookbackHours lastTouchWeight halfLifeHours splitAtPreviousConversion countConvertingEvent }";
+    let shown = "attributionPolicy { version model lookbackHours lastTouchWeight halfLifeHours crossDevice splitAtPreviousConversion countConvertingEvent }";
     let data = app.data(&format!("query($id: ID!) {{ campaign(id: $id) {{ {shown} }} }}"), json!({ "id": id })).await;
-    let expected = json!({ "version": 1, "model": "TIME_DECAY", "lookbackHours": 720, "lastTouchWeight": null, "halfLifeHours": 168,
+    let expected = json!({ "version": 1, "model": "TIME_DECAY", "lookbackHours": 720, "lastTouchWeight": null, "halfLifeHours": 168, "crossDevice": true,
         "splitAtPreviousConversion": true, "countConvertingEvent": false });
     assert_eq!(data["campaign"]["attributionPolicy"], expected);
     let update = format!(
@@ -91,8 +91,8 @@ async fn every_parameter_of_a_model_is_kept_shown_and_versioned() {
         let data = app.data(&update, json!({ "i": { "campaignId": id, "attribution": attribution } })).await;
         (data["updateCampaign"]["campaign"]["attributionPolicy"].clone(), paths(&data["updateCampaign"]))
     };
-    let (policy, _) = change(json!({ "halfLifeHours": 24, "countConvertingEvent": true })).await;
-    let expected = json!({ "version": 2, "model": "TIME_DECAY", "lookbackHours": 720, "lastTouchWeight": null, "halfLifeHours": 24,
+    let (policy, _) = change(json!({ "halfLifeHours": 24, "crossDevice": false, "countConvertingEvent": true })).await;
+    let expected = json!({ "version": 2, "model": "TIME_DECAY", "lookbackHours": 720, "lastTouchWeight": null, "halfLifeHours": 24, "crossDevice": false,
         "splitAtPreviousConversion": true, "countConvertingEvent": true });
     assert_eq!(policy, expected);
     let (policy, _) = change(json!({ "model": "POSITION_BASED", "splitAtPreviousConversion": false })).await;

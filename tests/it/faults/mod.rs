@@ -11,6 +11,7 @@ mod stand;
 mod subscriber;
 
 mod app_killed;
+mod bank;
 mod disk_full;
 mod lost_answers;
 mod order;

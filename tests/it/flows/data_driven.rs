@@ -100,9 +100,9 @@ async fn contributions_and_transforms_are_the_policys_to_choose() {
     // Of the first creator's two touches in a row one is counted: the path is that of the two who did not buy.
     let story = [
         clicks(&app, "a", &[1, 1, 2], 90),
-        vec![sale(&app, "a", "9.00", 80)],
         clicks(&app, "b", &[1, 2], 90),
         clicks(&app, "c", &[2], 90),
+        vec![sale(&app, "a", "9.00", 80)],
     ];
     tell(&app, story.concat()).await;
     assert_eq!(weights(&app).await, ["1 * 500000000000", "1 1 500000000000", "1 2 500000000000"]);
@@ -120,4 +120,29 @@ async fn contributions_and_transforms_are_the_policys_to_choose() {
     let expected =
         json!({ "version": 2, "dataDrivenMethod": "MARKOV", "pathTransform": "UNIQUE", "modelConversionsMin": 7 });
     assert_eq!(shown["campaign"]["attributionPolicy"], expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_follow_from_the_log_wherever_batches_end() {
+    let mut outcomes = Vec::new();
+    for batch_max in [1, 7, 1_000] {
+        let app = setting().await;
+        follow_data(&app, json!({"method": "MARKOV", "transform": "AS_IS", "conversions_min": 3})).await;
+        let person = |number: i64| {
+            let name = format!("p{number}");
+            let mut events = clicks(&app, &name, &[1 + number % 3, 4 + number % 2], 90 - number);
+            events.extend((number % 4 > 0).then(|| sale(&app, &name, "9.00", 60 - number)));
+            events
+        };
+        let story: Vec<Value> = (0..16).flat_map(person).collect();
+        for batch in story.chunks(batch_max) {
+            tell(&app, batch.to_vec()).await;
+        }
+        let credited = "select concat_ws(' ', c.order_id, r.model_version, right(r.creator_id::text, 1), r.amount_minor) as text
+             from attribution_records r join conversions c on c.id = r.conversion_id where r.superseded_at is null order by 1";
+        outcomes.push((weights(&app).await, app.texts(credited).await));
+    }
+    assert!(outcomes[0].0.len() > 8 && outcomes[0].1.len() == 24, "{:?}", outcomes[0]);
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert_eq!(outcomes[0], outcomes[2]);
 }

@@ -70,6 +70,30 @@ async fn journeys_end_at_a_conversion_where_the_policy_splits_them_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_touch_on_another_device_counts_unless_the_policy_keeps_devices_apart() {
+    let app = world().await;
+    let story = |person: &str| {
+        let on = |mut event: serde_json::Value, device: &str| {
+            event["device_id"] = json!(format!("{person} {device}"));
+            event
+        };
+        let order = format!("{person}1");
+        json!([
+            on(click(&app, person, -90), "phone"),
+            on(click(&app, person, -80), "laptop"),
+            click(&app, person, -75),
+            on(sale(&app, person, &order, -70), "laptop")
+        ])
+    };
+    tell(&app, story("across")).await;
+    assert_eq!(codes(&app, "across1").await, ["CREDITED"; 3]);
+    set_policy(&app, r#"{"is_cross_device": false}"#).await;
+    tell(&app, story("apart")).await;
+    assert_eq!(credited(&app).await, ["across1 3", "apart1 2"]);
+    assert_eq!(codes(&app, "apart1").await, ["OTHER_DEVICE", "CREDITED", "CREDITED"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sale_that_arrives_late_ends_the_journey_of_the_one_after_it() {
     let app = world().await;
     set_policy(&app, r#"{"is_split_at_previous_conversion": true}"#).await;
@@ -164,4 +188,95 @@ async fn a_referrer_who_comes_late_owns_the_sign_up_that_named_it() {
     ]);
     tell(&app, story).await;
     assert_eq!(credited(&app).await, ["after 1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_after_a_sale_pushes_nothing_out_of_its_explanation() {
+    let app = world().await;
+    tell(&app, json!([click(&app, "tab", -90), sale(&app, "tab", "o", -80)])).await;
+    let view = |number: u32| json!({"event_id": format!("v{number}"), "event_type": "view", "anonymous_id": "tab", "timestamp": at(&app, -70)});
+    for half in [0..600, 600..1_200] {
+        tell(&app, half.map(view).collect()).await;
+    }
+    assert_eq!(credited(&app).await, ["o 1"]);
+    let codes = codes(&app, "o").await;
+    assert_eq!(codes.first().map(String::as_str), Some("CREDITED"));
+    assert_eq!(codes.iter().filter(|code| *code == "AFTER_CONVERSION").count(), 1_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_counts_the_conversions_of_which_it_has_a_share_now() {
+    let app = world().await;
+    set_policy(&app, r#"{"model": "LAST_TOUCH"}"#).await;
+    app.execute(
+        "insert into links (brand_id, id, token, campaign_id, creator_id, platform, destination_url, utm_source, utm_medium, utm_campaign, created_at)
+         select brand_id, gen_random_uuid(), 'other-link', campaign_id, creator_id, platform, destination_url, utm_source, utm_medium, utm_campaign,
+                created_at from links",
+    )
+    .await;
+    let counts = async || app.texts("select conversion_count::text as text from links order by token").await;
+    tell(&app, json!([click(&app, "tab", -90), sale(&app, "tab", "o", -50)])).await;
+    assert_eq!(counts().await, ["0", "1"]);
+    let mut late = click(&app, "tab", -60);
+    late["link_token"] = json!("other-link");
+    tell(&app, json!([late])).await;
+    assert_eq!(counts().await, ["1", "0"], "the last touch came late");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_touch_that_comes_late_changes_more_sales_than_are_judged_at_a_time() {
+    let app = world().await;
+    let order = |number: i64| sale(&app, "guest", &format!("o{number}"), -50);
+    tell(&app, (0..250).map(order).collect()).await;
+    let standing = "select count(*) from attribution_records where superseded_at is null";
+    assert_eq!(app.sql_count(standing).await, 0);
+    tell(&app, json!([click(&app, "guest", -60)])).await;
+    assert_eq!(app.sql_count(standing).await, 250);
+    let told = "select count(distinct subject_id) from outbox where topic = 'attribution.changed'";
+    assert_eq!(app.sql_count(told).await, 250);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_campaign_of_the_latest_touch_judges_whenever_that_comes() {
+    for is_late in [false, true] {
+        let app = world().await;
+        // The second campaign pays a fifth, and credits the last touch.
+        app.execute(
+            r#"insert into campaigns (brand_id, id, slug, name, objective, status, currency, policy_version, created_at)
+               select brand_id, '00000000-0000-0000-0000-0000000000a2', 'spring', 'Spring', objective, status, currency, policy_version, created_at
+               from campaigns;
+               insert into campaign_policies (brand_id, campaign_id, version, attribution, reward, fraud, created_at)
+               select brand_id, '00000000-0000-0000-0000-0000000000a2', version, attribution || '{"model": "LAST_TOUCH"}',
+                      jsonb_set(reward, '{tiers,0,share_ppm}', '200000'), fraud, created_at from campaign_policies;
+               insert into links (brand_id, id, token, campaign_id, creator_id, platform, destination_url, utm_source, utm_medium, utm_campaign,
+                                  created_at)
+               select brand_id, gen_random_uuid(), 'spring-link', '00000000-0000-0000-0000-0000000000a2', creator_id, platform, destination_url,
+                      utm_source, utm_medium, utm_campaign, created_at from links"#,
+        )
+        .await;
+        let mut last = click(&app, "tab", -60);
+        last["link_token"] = json!("spring-link");
+        let mut named = sale(&app, "tab", "named", -40);
+        named["campaign"] = json!("launch");
+        let first = click(&app, "tab", -90);
+        let story = json!([first, sale(&app, "tab", "free", -50), named]);
+        if is_late {
+            tell(&app, story).await;
+            tell(&app, json!([last])).await;
+        } else {
+            tell(&app, json!([last, story[0], story[1], story[2]])).await;
+        }
+        assert_eq!(credited(&app).await, ["free 1", "named 2"], "{is_late}");
+        let owed = app
+            .texts(
+                "select concat_ws(' ', c.order_id, k.slug, sum(r.amount_minor - r.reversed_minor)) as text
+                 from rewards r join campaigns k on k.id = r.campaign_id join conversions c on c.id = r.conversion_id and c.campaign_id = k.id
+                 group by c.order_id, k.slug order by 1",
+            )
+            .await;
+        assert_eq!(owed, ["free spring 180", "named launch 90"], "{is_late}");
+        let elsewhere = "select coalesce(sum(r.amount_minor - r.reversed_minor), 0)::int8 as count
+            from rewards r join conversions c on c.id = r.conversion_id and c.campaign_id <> r.campaign_id";
+        assert_eq!(app.sql_count(elsewhere).await, 0, "{is_late}");
+    }
 }

@@ -7,6 +7,7 @@ mod journeys;
 mod models;
 pub mod pipeline;
 mod poison;
+mod policies;
 mod replay;
 mod referral_loop;
 mod rebuild;

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use grapevine::access::{NewBrand, Scope, create_brand};
 use grapevine::base::Env;
+use grapevine::ingest::Origin;
+use grapevine::platforms::{Scheme, parse};
 use serde_json::{Value, json};
 
 use super::pipeline::{send, world};
+use super::rebuild::all_below_the_horizon;
 use crate::support::{TestApp, spawn};
 
 /// Clicks on the creator's link, the one at `poison` marked by its `sub_id`.
@@ -102,4 +106,30 @@ async fn an_event_that_kills_the_worker_is_buried_and_its_neighbours_go_on() {
     }
     app.drain().await;
     only_the_poison_is_dead(&app, 24, "ended while it worked on this event").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_cannot_go_on_holds_up_no_other() {
+    let app = world().await;
+    let brand = NewBrand { slug: "other".into(), name: "Other".into(), currency: "USD".parse().unwrap() };
+    let other = create_brand(&mut app.db.conn().await.unwrap(), &app.env, brand).await.unwrap();
+    // The first shard has a ruling that cannot be followed, the last one an event.
+    app.execute(
+        "update brands set shard = 0 where slug = 'acme'; update brands set shard = 15 where slug = 'other';
+         insert into merge_rulings (brand_id, id, merge_id, reason, ruled_at, recorded_xid, seq)
+         select id, gen_random_uuid(), gen_random_uuid(), 'A phone that was lent', created_at, 0, 0 from brands where slug = 'acme';
+         create function refuse() returns trigger language plpgsql as $$ begin raise 'never'; end $$;
+         create trigger refuse before update on merge_rulings for each row execute function refuse()",
+    )
+    .await;
+    let scope = Scope { shard: 15, ..other.scope() };
+    let sale = json!([{"event_type": "conversion", "user_id": "ann", "order_id": "o", "conversion_value": "1.00"}]);
+    let items = parse(Scheme::Generic, sale.to_string().as_bytes()).items;
+    app.door.accept(&Origin::first_party(scope), items).await.unwrap();
+    all_below_the_horizon(&app).await;
+    assert!(grapevine::worker::drain(&app).await.is_err(), "what holds the first one up is told");
+    assert_eq!(app.sql_count("select count(*) from conversions").await, 1);
+    app.execute("drop trigger refuse on merge_rulings").await;
+    app.drain().await;
+    assert_eq!(app.sql_count("select count(*) from merge_rulings where done_at is null").await, 0);
 }

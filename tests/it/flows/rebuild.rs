@@ -13,11 +13,12 @@ use super::redis_lost::flush;
 use crate::support::TestApp;
 
 /// Every table that follows from the log.
-const DERIVED: [&str; 21] = [
+const DERIVED: [&str; 23] = [
     "attribution_records",
     "conversions",
     "data_driven_models",
     "data_driven_weights",
+    "event_properties",
     "fraud_alerts",
     "fraud_assessments",
     "identities",
@@ -33,6 +34,7 @@ const DERIVED: [&str; 21] = [
     "people",
     "refunds",
     "reward_caps",
+    "reward_totals",
     "rewards",
     "touchpoints",
 ];
@@ -41,11 +43,13 @@ const DERIVED: [&str; 21] = [
 /// campaign. Events that the line refused stand in it again, and will be refused again.
 const FORGET: &str = "
     set session_replication_role = replica;
-    delete from attribution_records; delete from conversions; delete from data_driven_weights; delete from data_driven_models; delete from fraud_alerts; delete from fraud_assessments;
+    delete from attribution_records; delete from conversions; delete from data_driven_weights; delete from data_driven_models; delete from event_properties; delete from fraud_alerts; delete from fraud_assessments;
     delete from identities; delete from identity_merges; delete from member_activity_days; delete from member_downlines; delete from members; delete from outbox;
-    delete from people; delete from refunds; delete from reward_caps; delete from rewards; delete from touchpoints;
+    delete from report_marks; delete from report_policies; delete from report_sums; delete from report_totals; delete from report_uplines; delete from report_spans;
+    delete from people; delete from refunds; delete from reward_caps; delete from reward_totals; delete from rewards; delete from touchpoints;
     delete from ledger_transfers where kind <> 'FUND';
     delete from ledger_chains;
+    delete from ledger_chain_marks;
     update ledger_transfers set chain_seq = null, chain_hash = null;
     delete from ledger_accounts a where not exists (
         select from ledger_transfers t where t.brand_id = a.brand_id and a.id in (t.debit_account_id, t.credit_account_id));
@@ -124,6 +128,9 @@ fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
     if matches!(kind, "click" | "view") && dice.below(4) > 0 {
         event["link_token"] = json!(dice.pick(&["zoe-link", "zoe-link", "member-link"]));
     }
+    if matches!(kind, "activation" | "conversion") {
+        event["properties"] = json!({ "level": number % 8 });
+    }
     if kind == "signup" && dice.below(2) == 0 {
         event["referrer_user_id"] = json!(format!("u{}", dice.below(14)));
     }
@@ -141,7 +148,7 @@ fn event(app: &TestApp, dice: &Dice, number: u64) -> Value {
 pub(super) type Cuts = Vec<(i64, DateTime<Utc>)>;
 
 /// Waits until the worker may read all that is there: a transaction anywhere on the server holds the horizon, and would cut a batch.
-async fn all_below_the_horizon(app: &TestApp) {
+pub(super) async fn all_below_the_horizon(app: &TestApp) {
     let above =
         "select count(*) from events where recorded_xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
     while app.sql_count(above).await > 0 {
@@ -224,10 +231,20 @@ pub(super) fn differences(left: &Tables, right: &Tables) -> Vec<String> {
     found
 }
 
+/// A policy that counts by a rule, caps a campaign, and asks what referees and their cohorts have bought.
+const STRICTER: &str = r#"
+    update brands set keeps_properties = true;
+    update campaign_policies set reward = reward || '{"per_member_max": 3, "activation": {"event_names": ["activation", "conversion"],
+        "conditions": [{"property": "level", "operator": "AT_LEAST", "value": "2"}]},
+        "tiers": [{"degree": 1, "amount_minor": 500, "share_ppm": 100000},
+                  {"degree": 1, "amount_minor": 7, "share_ppm": null, "activation_value_min_minor": 100, "cohort_value_min_minor": 50},
+                  {"degree": 2, "amount_minor": 50, "share_ppm": null}]}';"#;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_makes_the_same_rows_and_the_same_ledger_again() {
     let seed = std::env::var("GRAPEVINE_TEST_SEED").map_or(7, |text| text.parse().unwrap());
     let app = world().await;
+    app.execute(STRICTER).await;
     let cuts = history(&app, &Dice(SeededChance::from_seed(seed)), 200).await;
     let (live, ledger) = (tables(&app).await, ledger_hash(&app).await);
     for table in ["attribution_records", "fraud_alerts", "identity_merges", "ledger_transfers", "refunds", "rewards"] {

@@ -146,3 +146,32 @@ async fn a_replay_undoes_a_merge_at_the_same_place() {
     assert_eq!(differences(&first, &second), Vec::<String>::new());
     assert_eq!(first_ledger, second_ledger);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_own_purchase_earns_nothing_once_it_turns_out_to_be_one() {
+    for is_imported in [false, true] {
+        let app = world().await;
+        first_member(&app).await;
+        if is_imported {
+            // An import brings names, and nobody behind them.
+            app.execute("update members set person_id = null; delete from identities").await;
+        }
+        let click = json!({"event_type": "click", "link_token": "member-link", "anonymous_id": "phone", "timestamp": at(&app, -60)});
+        let sale = json!({"event_type": "conversion", "anonymous_id": "phone", "order_id": "own", "conversion_value": "9.00", "timestamp": at(&app, -50)});
+        tell(&app, json!([click, sale])).await;
+        let owed = "select coalesce(sum(amount_minor - reversed_minor), 0)::int8 as count from rewards where kind = 'COMMISSION'";
+        let bought = "select value_minor as count from members where external_id = 'u0'";
+        assert_eq!((app.sql_count(owed).await, app.sql_count(bought).await), (90, 0));
+        // Whose phone it was comes out later.
+        tell(&app, json!([{"event_type": "identify", "user_id": "u0", "anonymous_id": "phone"}])).await;
+        assert_eq!((app.sql_count(owed).await, app.sql_count(bought).await), (0, 900), "{is_imported}");
+        if is_imported {
+            continue;
+        }
+        let id = app.texts("select id::text as text from identity_merges").await;
+        let merge = json!(Kind::Merge.id(id[0].parse().unwrap()));
+        app.advance(TimeDelta::minutes(1));
+        assert_eq!(unmerge(&app, &merge, "k").await["userErrors"], json!([]));
+        assert_eq!((app.sql_count(owed).await, app.sql_count(bought).await), (90, 0));
+    }
+}

@@ -194,3 +194,15 @@ async fn a_stream_tells_each_record_once_and_goes_on_where_it_was_left() {
     let mut records = subscribe(&app, first["cursor"].as_str(), own);
     assert_eq!(next(&mut records).await["node"]["creator"]["handle"], "creator3");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_touches_cost_what_they_may_hold() {
+    let app = setting().await;
+    for costly in [
+        "{ attributionRecords(first: 1) { nodes { conversion { attribution { conversion { attribution { conversion { attribution { id } } } } } } } } }",
+        "{ explainConversion(conversionId: \"cnv_\") { considered { touchpoint { creator { links(first: 500) { nodes { id } } } } } } }",
+    ] {
+        let answer = app.gql(costly, json!({})).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], "QUERY_TOO_COSTLY", "{answer:#}");
+    }
+}

@@ -4,6 +4,7 @@ mod attribution;
 mod events;
 mod fraud;
 mod report;
+mod report_sums;
 mod reward_simulation;
 mod rewards;
 mod simulation;

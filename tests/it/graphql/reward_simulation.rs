@@ -106,6 +106,8 @@ async fn caps_the_budget_and_fraud_deny_in_the_order_of_history() {
     .await;
     let capped = simulate(&app, input(&app, json!({ "maxPerMemberPerDay": 1 }))).await;
     assert_eq!(denials(&capped), ["DAILY_CAP 1 for 1: 5.00"], "Ann's second reward of the day: {capped:#}");
+    let capped = simulate(&app, input(&app, json!({ "maxPerMember": 1, "maxPerMemberPerDay": 1 }))).await;
+    assert_eq!(denials(&capped), ["CAMPAIGN_CAP 1 for 1: 5.00"], "of two caps the one that lasts longer: {capped:#}");
     let mut poor = input(&app, Value::Null);
     poor["budget"] = json!({ "amount": "6.16", "currency": "USD" });
     let poor = simulate(&app, poor).await;

@@ -1,5 +1,6 @@
 //! F17, the bank test: many hands grant, release, take back and pay out whatever comes to their minds, on few accounts and a budget that
 //! runs out, while somebody sums. Every sum is zero. `GRAPEVINE_TEST_LEDGER_STEPS` says how much each hand does, `GRAPEVINE_TEST_SEED` what.
+//! With their connections ended under them, and for longer: `tests/it/faults/bank.rs`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +18,15 @@ pub fn steps(default: usize) -> usize {
     std::env::var("GRAPEVINE_TEST_LEDGER_STEPS").map_or(default, |text| text.parse().unwrap())
 }
 
-struct Dice(SeededChance);
+/// Numbers that a seed gives.
+pub struct Dice(SeededChance);
 
 impl Dice {
-    fn below(&self, end: usize) -> usize {
+    pub fn of(seed: u64) -> Self {
+        Self(SeededChance::from_seed(seed))
+    }
+
+    pub fn below(&self, end: usize) -> usize {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
         usize::try_from(u64::from_be_bytes(bytes) % u64::try_from(end).unwrap()).unwrap()
@@ -36,13 +42,13 @@ impl Dice {
 
 /// What all hands know of.
 #[derive(Default)]
-struct Known {
+pub struct Known {
     rewards: Mutex<Vec<Uuid>>,
     payouts: Mutex<Vec<Uuid>>,
 }
 
 /// What was refused came too late or asked too much; what failed of the moment was tried five times. Nothing else may happen.
-fn settle<T>(result: Result<T>) -> Option<T> {
+pub fn settle<T>(result: Result<T>) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(Error::Refused(_)) => None,
@@ -51,7 +57,7 @@ fn settle<T>(result: Result<T>) -> Option<T> {
     }
 }
 
-async fn step(desk: &Desk, dice: &Dice, known: &Known) {
+pub async fn step(desk: &Desk, dice: &Dice, known: &Known) {
     let (reward, payout) = (dice.pick(&known.rewards), dice.pick(&known.payouts));
     let somebody = creator(1 + dice.below(3) as u128);
     match (dice.below(12), reward, payout) {
@@ -104,7 +110,7 @@ async fn whatever_many_hands_do_at_once_every_sum_is_zero() {
     let seed = std::env::var("GRAPEVINE_TEST_SEED").map_or(17, |text| text.parse::<u64>().unwrap());
     let (desk, known, has_ended) = (&Desk::open().await, &Known::default(), &AtomicBool::new(false));
     let hand = |number: u64| async move {
-        let dice = Dice(SeededChance::from_seed(seed + number));
+        let dice = Dice::of(seed + number);
         for _ in 0..steps(120) {
             step(desk, &dice, known).await;
         }
@@ -116,7 +122,7 @@ async fn whatever_many_hands_do_at_once_every_sum_is_zero() {
     let (sum_count, ()) = tokio::join!(keep_summing(desk, has_ended), work);
     assert!(sum_count > 10, "nobody looked while the hands worked: {sum_count}");
     // How far so many hands come in so few steps depends on the machine: one goes on until there was something of everything.
-    let dice = Dice(SeededChance::from_seed(seed + HANDS));
+    let dice = Dice::of(seed + HANDS);
     for _ in 0..STEPS_MORE_MAX {
         if tame(desk).await.is_none() {
             return;

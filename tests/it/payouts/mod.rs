@@ -2,9 +2,13 @@
 
 mod attacks;
 mod audit;
-mod bank;
+pub mod bank;
+mod batches;
+mod child;
 mod clawback;
+mod crowd;
 mod export;
+mod findings;
 mod life;
 mod model;
 mod races;
@@ -13,6 +17,7 @@ mod sheet;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chrono::{DateTime, Utc};
 use grapevine::access::{Role, Scope, authenticate};
 use grapevine::base::{Code, Error, Kind, Money, Result};
 use grapevine::campaigns::RewardKind;
@@ -65,6 +70,32 @@ pub fn usd(minor: i64) -> Money {
 /// What a payout of everything asks for.
 pub fn all_of(beneficiary: Beneficiary) -> NewPayout {
     NewPayout { beneficiary, currency: "USD".parse().unwrap(), earned_before: None, minimum: None }
+}
+
+/// What somebody earns for nothing in particular, with no escrow and no cap.
+pub fn claim(key: String, beneficiary: Beneficiary, value: Money, now: DateTime<Utc>) -> Claim {
+    Claim {
+        key,
+        campaign_id: CAMPAIGN,
+        policy_version: 1,
+        kind: RewardKind::Credit,
+        beneficiary,
+        referee_id: None,
+        conversion_id: None,
+        cause_event_id: None,
+        degree: 1,
+        value,
+        triggered_at: now,
+        recorded_at: now,
+        escrow_days: 0,
+        per_day_max: None,
+        in_campaign_max: None,
+        decision: Decision::Allow,
+        is_running: true,
+        is_limited: true,
+        is_reached: true,
+        reason: None,
+    }
 }
 
 /// The code of a refusal.
@@ -128,26 +159,7 @@ impl Desk {
     /// So many rewards of a cent each that can be paid, granted at once.
     pub async fn earn_many(&self, beneficiary: Beneficiary, count: usize) {
         let (scope, now) = (&self.scope, self.now());
-        let claim = |number: usize| Claim {
-            key: format!("many:{}:{number}", beneficiary.id()),
-            campaign_id: CAMPAIGN,
-            policy_version: 1,
-            kind: RewardKind::Credit,
-            beneficiary,
-            referee_id: None,
-            conversion_id: None,
-            cause_event_id: None,
-            degree: 1,
-            value: usd(1),
-            triggered_at: now,
-            recorded_at: now,
-            escrow_days: 0,
-            per_day_max: None,
-            decision: Decision::Allow,
-            is_running: true,
-            is_limited: true,
-            reason: None,
-        };
+        let claim = |number: usize| claim(format!("many:{}:{number}", beneficiary.id()), beneficiary, usd(1), now);
         let claims: &Vec<Claim> = &(0..count).map(claim).collect();
         let work = self.db.transaction(|conn| {
             async move {

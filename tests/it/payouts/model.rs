@@ -70,6 +70,14 @@ impl Model {
         pays.iter().map(|place| self.rewards[*place].minor).sum()
     }
 
+    /// What is owed, but for what was taken back of payouts of which nobody knows yet whether they were paid.
+    fn nettable(&self) -> i64 {
+        let open = self.payouts.iter().filter(|payout| payout.state == PayoutState::Approved);
+        let paid = open.flat_map(|payout| &payout.pays).map(|place| &self.rewards[*place]);
+        let taken = paid.filter(|reward| reward.state == RewardState::Reversed);
+        self.owed - taken.map(|reward| reward.minor).sum::<i64>()
+    }
+
     fn release(&mut self, place: usize) -> Result<(), Code> {
         let reward = &mut self.rewards[place];
         require(reward.state == RewardState::Escrowed)?;
@@ -96,7 +104,7 @@ impl Model {
         require(self.rewards.iter().any(|reward| matches!(reward.state, Escrowed | Available)))?;
         let is_free = |place: &usize| self.rewards[*place].state == Available && !self.is_held(*place);
         let mut pays: Vec<usize> = (0..self.rewards.len()).filter(is_free).collect();
-        let mut netted_minor = self.owed.min(self.gross(&pays));
+        let mut netted_minor = self.nettable().min(self.gross(&pays));
         if minimum.is_some_and(|minimum| self.gross(&pays) - netted_minor < minimum) {
             (pays, netted_minor) = (Vec::new(), 0);
         }
@@ -110,7 +118,7 @@ impl Model {
         pays.retain(|reward| self.rewards[*reward].state == RewardState::Available);
         require(!pays.is_empty())?;
         let gross = self.gross(&pays);
-        let netted_minor = self.owed.min(gross);
+        let netted_minor = self.nettable().min(gross);
         for reward in &pays {
             self.rewards[*reward].state = RewardState::Paid;
         }

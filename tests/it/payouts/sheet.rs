@@ -152,6 +152,46 @@ async fn only_what_was_earned_in_time_and_is_worth_sending_is_paid() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_campaign_s_rewards_wait_for_the_least_that_its_policy_pays_out() {
+    let desk = Desk::open().await;
+    let change = async |minimum: Value| {
+        let change = "mutation($i: UpdateCampaignInput!) { updateCampaign(input: $i) {
+            campaign { rewardPolicy { minimumPayout { amount currency } } } userErrors { code path } } }";
+        let campaign = Kind::Campaign.id(super::CAMPAIGN);
+        let input = json!({ "campaignId": campaign, "reward": { "minimumPayout": minimum } });
+        desk.data(change, json!({ "i": input })).await["updateCampaign"].take()
+    };
+    let euros = change(json!({ "amount": "10.00", "currency": "EUR" })).await;
+    assert_eq!(euros["userErrors"], json!([{ "code": "INVALID", "path": ["reward", "minimumPayout"] }]));
+    let ten = json!({ "amount": "10.00", "currency": "USD" });
+    assert_eq!(change(ten.clone()).await["campaign"]["rewardPolicy"]["minimumPayout"], ten);
+
+    desk.earn(creator(1), 400).await;
+    desk.earn(creator(1), 500).await;
+    let reasons = async |id| {
+        let sheet = desk.data(SHEET, json!({ "id": payout_id(id) })).await;
+        pluck(&sheet["node"]["lines"]["nodes"], "/reason").into_iter().cloned().collect::<Vec<Value>>()
+    };
+    let least = |minor| NewPayout { minimum: Some(usd(minor)), ..all_of(creator(1)) };
+    let below = desk.draft(creator(1)).await;
+    assert_eq!(reasons(below).await, ["BELOW_CAMPAIGN_MINIMUM", "BELOW_CAMPAIGN_MINIMUM"]);
+    assert_eq!(desk.payout(below).await.gross, usd(0));
+    assert_eq!(code(desk.try_approve(below).await), Some(Code::Conflict));
+    // The larger of the two minimums holds, whichever that is.
+    let smaller = desk.try_draft(&least(500)).await.unwrap();
+    assert_eq!(reasons(smaller).await, ["BELOW_CAMPAIGN_MINIMUM", "BELOW_CAMPAIGN_MINIMUM"]);
+    desk.earn(creator(1), 100).await;
+    let larger = desk.try_draft(&least(1_001)).await.unwrap();
+    assert_eq!(reasons(larger).await, ["BELOW_MINIMUM", "BELOW_MINIMUM", "BELOW_MINIMUM"]);
+    assert_eq!(desk.pay_out(creator(1)).await.amount, usd(1_000));
+
+    // The policy in force counts, not the one under which the reward was granted.
+    desk.earn(creator(1), 100).await;
+    assert!(change(Value::Null).await["campaign"]["rewardPolicy"]["minimumPayout"].is_null());
+    assert_eq!(desk.pay_out(creator(1)).await.amount, usd(100));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_banned_creator_is_paid_nothing() {
     let desk = Desk::open().await;
     desk.earn(creator(1), 400).await;

@@ -186,6 +186,12 @@ impl TestApp {
         self.db.conn().await.unwrap().batch_execute(text).await.unwrap();
     }
 
+    /// Runs statements that no guard of the books judges: what is tried is who finds it afterwards.
+    pub async fn tamper(&self, text: &str) {
+        let text = format!("set session_replication_role = replica; {text}; set session_replication_role = origin");
+        self.execute(&text).await;
+    }
+
     /// Statements that the app has sent so far.
     pub fn statement_count(&self) -> u64 {
         self.db.statement_count()

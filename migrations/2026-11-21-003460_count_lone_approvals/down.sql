@@ -1,0 +1,1 @@
+drop index payouts_approved_by_idx;
