@@ -31,8 +31,10 @@ const ISSUE: &str =
 /// What one caller was told in the end: the identifier of the reward, or the code of the refusal.
 type Told = Result<String, String>;
 
-/// Asks until it is told of: an answer that says UNAVAILABLE says nothing.
+/// Asks until it is told of: an answer that says UNAVAILABLE says nothing. It rests longer each time, so that those who wait do not keep
+/// the machine from those who are served.
 async fn ask(router: Router, key: String, input: Value) -> Told {
+    let mut rest = Duration::from_millis(20);
     loop {
         let body = json!({ "query": ISSUE, "variables": { "i": input } }).to_string();
         let request = Request::post("/graphql").header("content-type", "application/json");
@@ -49,7 +51,8 @@ async fn ask(router: Router, key: String, input: Value) -> Told {
             return Err(code.to_owned());
         }
         assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAVAILABLE", "{answer}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(rest).await;
+        rest = (2 * rest).min(Duration::from_secs(1));
     }
 }
 
