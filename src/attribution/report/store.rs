@@ -22,7 +22,8 @@ struct TouchRow {
     click_count: i64,
 }
 
-/// Only touches of a campaign can be credited: their index leads to those of the time.
+/// Only touches of a campaign can be credited: their index leads to those of the time, stretch by stretch (`offset 0`), whatever the planner
+/// thinks of their lengths: else it may rather read all touches of the brand.
 macro_rules! touches_by {
     ($key:literal) => {
         concat!(
@@ -31,7 +32,9 @@ macro_rules! touches_by {
             " as key, count(*) as touch_count, count(*) filter (where t.kind = 'CLICK' and t.decision <> 'BLOCK') as click_count
              from unnest($2::timestamptz[], $3::timestamptz[]) as s (since, until)
              cross join campaigns k
-             join touchpoints t on t.brand_id = k.brand_id and t.campaign_id = k.id and t.occurred_at >= s.since and t.occurred_at < s.until
+             cross join lateral (
+                 select * from touchpoints t
+                 where t.brand_id = $1 and t.campaign_id = k.id and t.occurred_at >= s.since and t.occurred_at < s.until offset 0) t
              where k.brand_id = $1 and ($4::uuid is null or k.id = $4) and t.kind not in ('ACTIVATION', 'CONVERSION')
                    and (t.creator_id is not null or t.referrer_id is not null)
              group by 1"
@@ -139,7 +142,8 @@ macro_rules! costs_by {
             $key,
             " as key, sum(r.amount_minor - r.reversed_minor)::int8 as cost_minor
              from unnest($2::timestamptz[], $3::timestamptz[]) as s (since, until)
-             join rewards r on r.brand_id = $1 and r.triggered_at >= s.since and r.triggered_at < s.until
+             cross join lateral (
+                 select * from rewards r where r.brand_id = $1 and r.triggered_at >= s.since and r.triggered_at < s.until offset 0) r
              where ($4::uuid is null or r.campaign_id = $4) and r.currency = $5 and r.kind in ('CREDIT', 'COMMISSION') and r.state <> 'REJECTED'
              group by 1"
         )
