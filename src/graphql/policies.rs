@@ -276,7 +276,7 @@ pub struct AttributionPolicyInput {
     /// What is done to paths before they are compared under DATA_DRIVEN; the default is AS_IS.
     path_transform: Option<PathTransform>,
     /// New conversions of the brand after which what channels are worth is computed anew, at least, under DATA_DRIVEN: 1 to 1000000; the default
-    /// is 100. It is also at least a tenth of the conversions that the version before was computed from.
+    /// is 100. It is also at least a tenth of the conversions that were read for the version before.
     model_conversions_min: Option<i32>,
     /// What the members above the buyer are credited with in reports, apart from touches: at most 3 shares from 0 to 1, the nearest first,
     /// which make at most 1 together. The default is none.

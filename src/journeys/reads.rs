@@ -197,7 +197,7 @@ struct ActRow {
 }
 
 /// What each canonical person did of these kinds, the earliest `limit` of each, in the order in which we had it. A conversion counts once,
-/// however often its order was sent.
+/// however often its order was sent; what was blocked as fraud does not.
 pub async fn acts_of(
     conn: &mut Conn,
     scope: &Scope,
@@ -216,6 +216,7 @@ pub async fn acts_of(
                  select t.id, t.kind, t.occurred_at, t.recorded_at, null::int8 as amount_minor, null::text as currency
                  from people p join touchpoints t on t.brand_id = p.brand_id and t.person_id = p.id
                  where p.brand_id = $1 and p.canonical_id = wanted.id and t.kind = any ($3) and t.kind <> 'CONVERSION'
+                       and t.decision <> 'BLOCK'
                  union all
                  select c.id, 'CONVERSION', c.occurred_at, c.recorded_at, c.amount_minor, c.currency
                  from people p join conversions c on c.brand_id = p.brand_id and c.person_id = p.id

@@ -15,6 +15,8 @@ pub struct Audit {
     pub breach_count: i64,
     /// The first invariant that does not hold; none where all do.
     pub invariant: Option<&'static str>,
+    /// Whether all of the books were looked at.
+    pub is_whole: bool,
 }
 
 /// Keeps what was found in place of what was found before.

@@ -320,14 +320,17 @@ pub(super) async fn close(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, id
     Ok(())
 }
 
+/// Keeps an audit. One of a part that found nothing does not take the place of one that found something meanwhile.
 pub(super) async fn write_audit(conn: &mut Conn, scope: &Scope, now: DateTime<Utc>, audit: &Audit) -> Result<()> {
     sql("insert into ledger_audits (brand_id, audited_at, breach_count, invariant) values ($1, $2, $3, $4)
          on conflict (brand_id) do update set audited_at = excluded.audited_at, breach_count = excluded.breach_count,
-                                              invariant = excluded.invariant")
+                                              invariant = excluded.invariant
+         where $5 or excluded.breach_count > 0 or ledger_audits.breach_count = 0")
     .bind::<SqlUuid, _>(scope.brand_id)
     .bind::<Timestamptz, _>(now)
     .bind::<BigInt, _>(audit.breach_count)
     .bind::<Nullable<Text>, _>(audit.invariant)
+    .bind::<Bool, _>(audit.is_whole)
     .execute(conn)
     .await?;
     Ok(())

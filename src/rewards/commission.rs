@@ -161,10 +161,11 @@ fn difference(
     }
     let claims = wanted.iter().filter_map(|(earner, target)| {
         let rewards = by_earner.get(earner).map_or(&[][..], Vec::as_slice);
-        // A denial and a person's reversal are answers: it is not asked again for the same amount.
+        // A denial and a person's reversal are answers: it is not asked again for the same amount. What a person took back is answered
+        // for whichever campaign judges now.
         let is_final = |reward: &Standing| reward.is_taken_back || reward.state == RewardState::Rejected;
-        let own = rewards.iter().filter(is_own);
-        let answers = own.map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
+        let asked = rewards.iter().filter(|reward| is_own(reward) || reward.is_taken_back);
+        let answers = asked.map(|reward| if is_final(reward) { reward.value.minor } else { reward.left_minor() });
         let answered = answers.fold(0, i64::saturating_add);
         let missing = target - answered;
         let terms = (book.campaign(one.conversion.campaign_id?)?, policies_of(book, one)?);

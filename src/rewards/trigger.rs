@@ -48,8 +48,12 @@ pub async fn activation_claims(
     // Where no tier pays, a referee that somebody invited still has a side of its own.
     let above = lines_above(conn, scope, &ids, degrees.unwrap_or(0).max(1)).await?;
     let worths = worth::of_batch(conn, scope, batch, enrolment, &triggers).await?;
+    // In the order of the log: what caps and a budget leave goes to who came first, wherever batches end.
+    let places: HashMap<Uuid, usize> = batch.iter().enumerate().map(|(index, logged)| (logged.id, index)).collect();
+    let mut in_order: Vec<&Trigger<'_>> = triggers.values().collect();
+    in_order.sort_by_key(|trigger| (places.get(&trigger.event_id).copied(), trigger.member_id));
     let mut claims = Vec::new();
-    for trigger in triggers.values() {
+    for trigger in in_order {
         let own_creator = enrolment.seat(trigger.member_id).and_then(|seat| seat.creator_id);
         let line = beneficiaries(above.get(&trigger.member_id).map_or(&[], Vec::as_slice), own_creator);
         let decision = decisions.get(&trigger.member_id).copied().unwrap_or(Decision::Allow);

@@ -62,7 +62,8 @@ pub async fn audit(conn: &mut Conn, brand: &Brand, now: DateTime<Utc>, extent: E
             "the books do not add up: nothing is paid out until they do"
         );
     }
-    let audit = Audit { breach_count, invariant: broken.map(|finding| finding.invariant) };
+    let is_whole = extent == Extent::Whole;
+    let audit = Audit { breach_count, invariant: broken.map(|finding| finding.invariant), is_whole };
     record_audit(conn, &brand.scope(), now, &audit).await?;
     if chain.breach_count == 0 {
         ledger::mark_chain(conn, &brand.scope(), now, chain.end).await?;

@@ -176,19 +176,29 @@ async fn keep_on(app: &App, stop: &CancellationToken) {
     }
 }
 
-/// Keeps the sums of hours that nothing has changed for so long, of some days of each brand, the oldest first. Returns how many hours those were.
+/// Keeps the sums of hours that nothing has changed for so long, of some days of each brand, the oldest first. Returns how many hours those
+/// were. Where one brand's fail, the others are kept all the same.
 pub async fn keep_reports(app: &App, quiet: TimeDelta) -> Result<usize> {
-    let mut total = 0;
+    let (mut total, mut outcome) = (0, Ok(()));
     for brand in brands(app).await? {
-        let (scope, quiet_since) = (&brand.scope(), app.env.now() - quiet);
-        for _ in 0..REPORT_DAYS_PER_TURN_MAX {
-            let work = app.db.transaction(|conn| {
-                async move { attribution::report::kept::keep(conn, scope, quiet_since).await }.scope_boxed()
-            });
-            match work.await? {
-                0 => break,
-                count => total += count,
-            }
+        match keep_reports_of(app, &brand, quiet).await {
+            Ok(count) => total += count,
+            Err(error) => outcome = outcome.and(Err(error)),
+        }
+    }
+    outcome.map(|()| total)
+}
+
+async fn keep_reports_of(app: &App, brand: &Brand, quiet: TimeDelta) -> Result<usize> {
+    let (scope, quiet_since) = (&brand.scope(), app.env.now() - quiet);
+    let mut total = 0;
+    for _ in 0..REPORT_DAYS_PER_TURN_MAX {
+        let work = app.db.transaction(|conn| {
+            async move { attribution::report::kept::keep(conn, scope, quiet_since).await }.scope_boxed()
+        });
+        match work.await? {
+            0 => break,
+            count => total += count,
         }
     }
     Ok(total)

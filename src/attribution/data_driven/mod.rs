@@ -208,14 +208,14 @@ fn wanted(book: &PolicyBook) -> BTreeMap<Series, i32> {
     wanted
 }
 
-/// Whether enough conversions have come since the last version: as many as the policy says, and a tenth of what that was computed from, so that
+/// Whether enough conversions have come since the last version: as many as the policy says, and a tenth of those that were read for it, so that
 /// a conversion is read again about ten times in all.
 fn is_due(total: i64, last: Newest, conversions_min: i32) -> bool {
     total - last.conversion_total >= threshold(last, conversions_min)
 }
 
 fn threshold(last: Newest, conversions_min: i32) -> i64 {
-    i64::from(conversions_min).max(last.conversion_count / 10)
+    i64::from(conversions_min).max(last.conversion_total.min(DATA_DRIVEN_CONVERSIONS_MAX) / 10)
 }
 
 /// Computes a version from the latest conversions and from everybody who touched something in their time.

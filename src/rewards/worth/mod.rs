@@ -32,11 +32,12 @@ impl Worth {
             && tier.cohort_value_min_minor.is_none_or(|least| self.cohort_minor >= least)
     }
 
-    /// The tier of one degree that pays: the last that is met, as they are in the order of what they ask for. Where none is, the first,
-    /// and that it was not reached.
+    /// The tier of one degree that pays an amount: the last that is met, as they are in the order of what they ask for. Where none is, the
+    /// first, and that it was not reached. Tiers of a share alone have no say at an activation.
     pub(super) fn choose(self, tiers: &[RewardTier]) -> Option<(&RewardTier, bool)> {
-        let met = tiers.iter().rev().find(|tier| self.meets(tier)).map(|tier| (tier, true));
-        met.or_else(|| tiers.first().map(|tier| (tier, false)))
+        let pays = |tier: &&RewardTier| tier.amount_minor.is_some_and(|minor| minor > 0);
+        let met = tiers.iter().rev().filter(pays).find(|tier| self.meets(tier)).map(|tier| (tier, true));
+        met.or_else(|| tiers.iter().find(pays).map(|tier| (tier, false)))
     }
 }
 
