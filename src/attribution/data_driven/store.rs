@@ -42,8 +42,6 @@ struct NewestRow {
     version: i32,
     #[diesel(sql_type = BigInt)]
     conversion_total: i64,
-    #[diesel(sql_type = BigInt)]
-    conversion_count: i64,
 }
 
 fn series(method: &str, transform: &str) -> Result<Series> {
@@ -53,18 +51,14 @@ fn series(method: &str, transform: &str) -> Result<Series> {
 /// The newest version of every series of the brand.
 pub(super) async fn newest(conn: &mut Conn, scope: &Scope) -> Result<HashMap<Series, Newest>> {
     let rows: Vec<NewestRow> =
-        sql("select distinct on (method, transform) method, transform, version, conversion_total, conversion_count
+        sql("select distinct on (method, transform) method, transform, version, conversion_total
          from data_driven_models where brand_id = $1 order by method, transform, version desc")
         .bind::<SqlUuid, _>(scope.brand_id)
         .load(conn)
         .await?;
     rows.into_iter()
         .map(|row| {
-            let newest = Newest {
-                version: row.version,
-                conversion_total: row.conversion_total,
-                conversion_count: row.conversion_count,
-            };
+            let newest = Newest { version: row.version, conversion_total: row.conversion_total };
             Ok((series(&row.method, &row.transform)?, newest))
         })
         .collect()
