@@ -1,6 +1,6 @@
 //! What a referee was worth when its activation paid: what it had bought, and what the members who joined in its week had bought on average.
-//! Both as of the place of the activation in the log, so that a replay finds the same whatever its batches are. Refunds take nothing
-//! off: what comes back later is not known there.
+//! Both as of the place of the activation in the log. Who somebody is, is known for a whole batch: a merge behind the activation brings its
+//! sales along. Refunds take nothing off: what comes back later is not known there.
 
 mod store;
 
